@@ -1,0 +1,297 @@
+"""MCP servers and their tools, as rows."""
+
+from datetime import datetime
+from typing import Any, Self
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Count, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from automate_llm.values import Connection, Protocols
+
+from .conf import conf
+from .secrets import authentication_headers
+from .validators import validate_endpoint_url, validate_header_name
+
+
+class MCPServerQuerySet(models.QuerySet["MCPServer"]):
+    def enabled(self) -> Self:
+        """Servers that an operator has switched on."""
+        return self.filter(enabled=True)
+
+    def with_tool_counts(self) -> Self:
+        """Servers with `tool_count`, `usable_count` and `review_count`."""
+        return self.annotate(
+            tool_count=Count("tools", filter=Q(tools__available=True)),
+            usable_count=Count(
+                "tools",
+                filter=Q(
+                    tools__available=True,
+                    tools__enabled=True,
+                    tools__review=MCPTool.Review.APPROVED,
+                    tools__schema_error="",
+                ),
+            ),
+            review_count=Count(
+                "tools",
+                filter=Q(tools__available=True) & ~Q(tools__review=MCPTool.Review.APPROVED),
+            ),
+        )
+
+
+class MCPServer(models.Model):
+    """A server that speaks the Model Context Protocol, or the simple HTTP dialect."""
+
+    class AuthType(models.TextChoices):
+        NONE = "none", _("No credential")
+        BEARER = "bearer", _("Bearer token")
+        API_KEY = "api_key", _("API key in a header")
+
+    class Protocol(models.TextChoices):
+        AUTO = "auto", _("Find out at sync")
+        MCP = "mcp", _("MCP over streamable HTTP")
+        REST = "rest", _("Simple HTTP dialect")
+
+    name = models.CharField(_("name"), max_length=100, help_text=_("What people see."))
+    slug = models.SlugField(
+        _("slug"),
+        max_length=40,
+        unique=True,
+        help_text=_("Starts the name of every tool that the model is shown. Do not change it."),
+    )
+    endpoint_url = models.CharField(
+        _("endpoint URL"),
+        max_length=500,
+        validators=[validate_endpoint_url],
+        help_text=_(
+            "The MCP endpoint, such as https://mcp.example.com/mcp. For the simple HTTP dialect, "
+            "the address before /tools and /execute."
+        ),
+    )
+    protocol = models.CharField(
+        _("protocol"), max_length=10, choices=Protocol.choices, default=Protocol.AUTO
+    )
+    auth_type = models.CharField(
+        _("authentication"), max_length=10, choices=AuthType.choices, default=AuthType.NONE
+    )
+    auth_header = models.CharField(
+        _("API key header"),
+        max_length=100,
+        default="X-API-Key",
+        validators=[validate_header_name],
+        help_text=_("The header that carries an API key."),
+    )
+    auth_secret_ref = models.CharField(
+        _("secret"),
+        max_length=2000,
+        blank=True,
+        default="",
+        help_text=_(
+            "env:VAR_NAME or file:/path, read whenever it is needed. A raw token works too, but "
+            "then it lies in the database."
+        ),
+    )
+    timeout = models.FloatField(
+        _("time limit"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.1), MaxValueValidator(600)],
+        help_text=_("Seconds for one call, everything included. Empty: the site's MCP_TIMEOUT."),
+    )
+    enabled = models.BooleanField(
+        _("enabled"), default=True, help_text=_("Off: no chat uses its tools, no sync asks it.")
+    )
+    accept_changes = models.BooleanField(
+        _("accept changes by itself"),
+        default=False,
+        help_text=_(
+            "On: new tools and changed definitions are used at once. Off, the safe way: they wait "
+            "for somebody's approval."
+        ),
+    )
+
+    settled_protocol = models.CharField(max_length=10, blank=True, default="", editable=False)
+    protocol_version = models.CharField(
+        _("protocol version"), max_length=20, blank=True, default="", editable=False
+    )
+    server_name = models.CharField(
+        _("calls itself"), max_length=200, blank=True, default="", editable=False
+    )
+    server_version = models.CharField(
+        _("its version"), max_length=100, blank=True, default="", editable=False
+    )
+    instructions = models.TextField(_("instructions"), blank=True, default="", editable=False)
+    tools_digest = models.CharField(max_length=64, blank=True, default="", editable=False)
+    last_synced = models.DateTimeField(_("last synced"), null=True, blank=True, editable=False)
+    last_error = models.CharField(
+        _("last error"), max_length=500, blank=True, default="", editable=False
+    )
+    last_warning = models.CharField(
+        _("last warning"),
+        max_length=500,
+        blank=True,
+        default="",
+        editable=False,
+        help_text=_("Tools that the last sync left out, and why."),
+    )
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    objects = MCPServerQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("MCP server")
+        verbose_name_plural = _("MCP servers")
+        ordering = ["name", "pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def connection(self) -> Connection:
+        """What the client needs to reach this server, its secret read now.
+
+        Raises:
+            SecretUnavailable: the secret is missing, empty or no header value.
+        """
+        settings = conf()
+        return Connection(
+            slug=self.slug,
+            endpoint_url=self.endpoint_url,
+            headers=authentication_headers(self.auth_type, self.auth_header, self.auth_secret_ref),
+            protocol=self._protocol(),
+            protocol_version=self.protocol_version,
+            timeout=self.timeout or settings.MCP_TIMEOUT,
+            private_hosts=settings.private_hosts(),
+        )
+
+    def _protocol(self) -> Protocols:
+        chosen = self.protocol if self.protocol != self.Protocol.AUTO else self.settled_protocol
+        return chosen or "auto"  # type: ignore[return-value] # TextChoices are plain str to mypy
+
+    def mark_failed(self, error: str) -> None:
+        """The last sync failed; its tools stay as they were."""
+        self.last_error = error[:500]
+        self.save(update_fields=["last_error"])
+
+
+class MCPToolQuerySet(models.QuerySet["MCPTool"]):
+    def usable(self) -> Self:
+        """Tools that a chat may call now."""
+        return self.filter(
+            enabled=True,
+            available=True,
+            review=MCPTool.Review.APPROVED,
+            schema_error="",
+            server__enabled=True,
+        )
+
+    def awaiting_review(self) -> Self:
+        """Tools that wait for somebody to look at them."""
+        return self.filter(available=True).exclude(review=MCPTool.Review.APPROVED)
+
+    def approve(self) -> int:
+        """Trust the definitions as they stand; a new tool is switched on by it.
+
+        Returns how many tools were waiting.
+        """
+        waiting = self.awaiting_review()
+        new = list(waiting.filter(review=MCPTool.Review.NEW).values_list("pk", flat=True))
+        approved = waiting.update(review=MCPTool.Review.APPROVED, approved_definition=None)
+        self.model.objects.filter(pk__in=new).update(enabled=True)
+        return approved
+
+
+class MCPTool(models.Model):
+    """A tool of a server, as the server last described it."""
+
+    class Review(models.TextChoices):
+        APPROVED = "approved", _("Approved")
+        NEW = "new", _("New, awaiting review")
+        CHANGED = "changed", _("Changed, awaiting review")
+
+    server = models.ForeignKey(
+        MCPServer, on_delete=models.CASCADE, related_name="tools", verbose_name=_("server")
+    )
+    name = models.CharField(_("name"), max_length=100, help_text=_("The server's own name for it."))
+    function_name = models.CharField(
+        _("function name"),
+        max_length=64,
+        unique=True,
+        help_text=_("What the model calls it: the server's slug and the tool's name."),
+    )
+    title = models.CharField(_("title"), max_length=200, blank=True, default="")
+    description = models.TextField(_("description"), blank=True, default="")
+    input_schema = models.JSONField(_("input schema"), default=dict)
+    output_schema = models.JSONField(_("output schema"), null=True, blank=True, default=None)
+    annotations = models.JSONField(_("annotations"), blank=True, default=dict)
+    definition_hash = models.CharField(max_length=64, editable=False)
+    version = models.PositiveIntegerField(
+        _("version"), default=1, help_text=_("Counts the changes of its definition.")
+    )
+    approved_definition = models.JSONField(
+        null=True,
+        blank=True,
+        default=None,
+        editable=False,
+        help_text=_("What was approved before the change that now awaits review."),
+    )
+
+    enabled = models.BooleanField(
+        _("enabled"), default=True, help_text=_("The operator's own switch; no sync turns it on.")
+    )
+    available = models.BooleanField(
+        _("available"), default=True, help_text=_("Whether the server listed it at the last sync.")
+    )
+    review = models.CharField(
+        _("review"), max_length=10, choices=Review.choices, default=Review.APPROVED
+    )
+    schema_error = models.CharField(
+        _("schema error"),
+        max_length=500,
+        blank=True,
+        default="",
+        help_text=_("Why arguments cannot be checked against its schema; such a tool is not used."),
+    )
+    first_seen = models.DateTimeField(_("first seen"), default=timezone.now)
+    changed_at = models.DateTimeField(_("changed"), default=timezone.now)
+
+    objects = MCPToolQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("MCP tool")
+        verbose_name_plural = _("MCP tools")
+        ordering = ["server__name", "name"]
+        constraints = [
+            models.UniqueConstraint(fields=["server", "name"], name="automate_tool_server_name")
+        ]
+
+    def __str__(self) -> str:
+        return self.title or self.name
+
+    @property
+    def usable(self) -> bool:
+        """Whether a chat may call it now; the same rule as `MCPToolQuerySet.usable`."""
+        return (
+            self.enabled
+            and self.available
+            and self.review == self.Review.APPROVED
+            and not self.schema_error
+            and self.server.enabled
+        )
+
+    def definition(self) -> dict[str, Any]:
+        """The parts that were approved together."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "description": self.description,
+            "input_schema": self.input_schema,
+            "output_schema": self.output_schema,
+            "annotations": self.annotations,
+        }
+
+    @property
+    def waiting_since(self) -> datetime | None:
+        """When it began to wait for review; nothing where it does not wait."""
+        return None if self.review == self.Review.APPROVED else self.changed_at

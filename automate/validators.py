@@ -1,0 +1,55 @@
+"""What a server's row may hold, checked where an operator types it."""
+
+import re
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+# RFC 9110, section 5.6.2: a field name is a token.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+# Headers that the client writes itself, or that change what a request means.
+_RESERVED_HEADERS = {
+    "accept",
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "mcp-method",
+    "mcp-name",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "transfer-encoding",
+}
+
+
+def validate_endpoint_url(value: str) -> None:
+    """An http or https address without credentials, fragment, spaces or control characters."""
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise ValidationError(_("Use plain characters only, without spaces."), code="characters")
+    try:
+        parts = urlsplit(value)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        raise ValidationError(_("This is not a URL."), code="url") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValidationError(_("Start with http:// or https:// and a host."), code="scheme")
+    if parts.username is not None or parts.password is not None:
+        raise ValidationError(
+            _("Leave user name and password out of the address; use the secret field."),
+            code="userinfo",
+        )
+    if parts.fragment:
+        raise ValidationError(_("Leave out the part after '#'."), code="fragment")
+
+
+def validate_header_name(value: str) -> None:
+    """A header name (RFC 9110, section 5.1) that the client does not write itself."""
+    if not _TOKEN.fullmatch(value):
+        raise ValidationError(_("This is not a header name."), code="token")
+    if value.lower() in _RESERVED_HEADERS:
+        raise ValidationError(_("This header is not free for a key."), code="reserved")

@@ -1,0 +1,127 @@
+"""The values that cross the library's border: frozen, and free of storage and wire objects."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+Protocols = Literal["auto", "mcp", "rest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where an MCP server is, and how it wants to be spoken to.
+
+    `headers` carry the server's own credential and nothing else; they never show in a `repr`.
+    `protocol_version` is what discovery settled (`2026-07-28`, `2025-11-25`, …), empty before.
+    `timeout` is the one deadline of a call in seconds, everything included.
+    `private_hosts` are the `host` or `host:port` that may have a private address;
+    `None` allows every private address (never a cloud's metadata service).
+    """
+
+    slug: str
+    endpoint_url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    protocol: Protocols = "auto"
+    protocol_version: str = ""
+    timeout: float = 30.0
+    private_hosts: frozenset[str] | None = frozenset()
+
+
+class Connectable(Protocol):
+    """Anything that can say where its MCP server is, such as an `MCPServer` row."""
+
+    def connection(self) -> Connection: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """One tool as its server describes it, cleaned and within the limits.
+
+    Source: MCP 2026-07-28, server/tools, "Tool".
+    """
+
+    name: str
+    description: str
+    input_schema: dict[str, Any]
+    title: str = ""
+    output_schema: dict[str, Any] | None = None
+    annotations: dict[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The tool in plain words, optional parts only where the server has them."""
+        plain: dict[str, Any] = {
+            "name": self.name,
+            "description": self.description,
+            "input_schema": self.input_schema,
+        }
+        if self.title:
+            plain["title"] = self.title
+        if self.output_schema is not None:
+            plain["output_schema"] = self.output_schema
+        if self.annotations:
+            plain["annotations"] = self.annotations
+        return plain
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedTool:
+    """A tool that was left out of a list, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What a server says of itself, and every tool it offers.
+
+    `protocol` and `protocol_version` are what a later call must use. `digest` is a hash over
+    the list as the server sent it: while it stays the same, so does everything in `tools`.
+    """
+
+    tools: tuple[ToolSpec, ...]
+    skipped: tuple[SkippedTool, ...]
+    digest: str
+    protocol: Literal["mcp", "rest"]
+    protocol_version: str = ""
+    server_name: str = ""
+    server_version: str = ""
+    instructions: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool answered.
+
+    `content` are MCP content blocks (`text`, `image`, …), `structured` is `structuredContent`,
+    meaningful only where `has_structured` is true, since `null` is a value too.
+    Source: MCP 2026-07-28, server/tools, "Tool Result".
+    """
+
+    content: tuple[dict[str, Any], ...] = ()
+    structured: Any = None
+    has_structured: bool = False
+    is_error: bool = False
+
+    @property
+    def text(self) -> str:
+        """The text blocks, joined by line breaks."""
+        return "\n".join(block["text"] for block in self.content if block.get("type") == "text")
+
+    @property
+    def value(self) -> Any:
+        """The result as a plain Python value: structured content, else text, else the blocks."""
+        if self.has_structured:
+            return self.structured
+        if all(block.get("type") == "text" for block in self.content):
+            return self.text
+        return [dict(block) for block in self.content]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A server's word on how far a call has come. Source: MCP, basic/patterns/progress."""
+
+    progress: float
+    total: float | None = None
+    message: str = ""

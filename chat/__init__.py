@@ -1,0 +1,1 @@
+"""Conversations, turns, tool calls, the turn engine and the chat pages."""

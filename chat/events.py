@@ -1,0 +1,117 @@
+"""The event log of a turn: one writer, any number of readers, no reader ever late for good.
+
+Rows are the truth. A wake-up only spares a reader its wait until the next look at them, so a
+lost wake-up costs `POLL_SECONDS` and never an event.
+"""
+
+import asyncio
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Max
+
+from .models import TurnEvent
+
+POLL_SECONDS = 1.0
+"""How long a reader waits for a wake-up before it looks by itself."""
+
+Wake = Callable[[], object]
+
+
+class WakeUps:
+    """Tells readers in this process that a turn has something new. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._listeners: defaultdict[UUID, set[Wake]] = defaultdict(set)
+
+    def wake(self, turn_id: UUID) -> None:
+        """Wake every reader of this turn."""
+        with self._lock:
+            listeners = list(self._listeners.get(turn_id, ()))
+        for listener in listeners:
+            listener()
+
+    @contextmanager
+    def listen(self, turn_id: UUID, wake: Wake) -> Iterator[None]:
+        """Call `wake` at every piece of news, from the writer's thread, until the block ends."""
+        with self._lock:
+            self._listeners[turn_id].add(wake)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._listeners[turn_id].discard(wake)
+                if not self._listeners[turn_id]:
+                    del self._listeners[turn_id]
+
+
+wake_ups = WakeUps()
+
+
+class ThreadListener:
+    """Waits in a thread for news of one turn."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def wake(self) -> None:
+        """There is news."""
+        self._event.set()
+
+    def wait(self, seconds: float = POLL_SECONDS) -> None:
+        """Return at the next news, or after that many seconds."""
+        self._event.wait(seconds)
+        self._event.clear()
+
+
+class AsyncListener:
+    """Waits in an event loop for news of one turn; `wake` may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._event = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is news."""
+        try:
+            self._loop.call_soon_threadsafe(self._event.set)
+        except RuntimeError:  # the loop was closed while the writer went on
+            return
+
+    async def wait(self, seconds: float = POLL_SECONDS) -> None:
+        """Return at the next news, or after that many seconds."""
+        try:
+            await asyncio.wait_for(self._event.wait(), seconds)
+        except TimeoutError:
+            return
+        finally:
+            self._event.clear()
+
+
+class EventLog:
+    """Writes the events of one turn. Only the process that runs the turn may hold one."""
+
+    def __init__(self, turn_id: UUID) -> None:
+        self.turn_id = turn_id
+        last = TurnEvent.objects.filter(turn_id=turn_id).aggregate(last=Max("seq"))["last"]
+        self._seq = last or 0
+
+    def append(self, kind: TurnEvent.Kind, **data: Any) -> None:
+        """Add an event and wake the readers."""
+        self._seq += 1
+        TurnEvent.objects.create(turn_id=self.turn_id, seq=self._seq, kind=kind, data=data)
+        wake_ups.wake(self.turn_id)
+
+    def fold_text(self) -> None:
+        """Delete the text events, once their text stands in the turn's messages."""
+        TurnEvent.objects.filter(turn_id=self.turn_id, kind=TurnEvent.Kind.TEXT).delete()
+
+
+def events_after(turn_id: UUID, seq: int) -> list[TurnEvent]:
+    """The turn's events with a higher number, in order."""
+    return list(TurnEvent.objects.filter(turn_id=turn_id, seq__gt=seq).order_by("seq"))

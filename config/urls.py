@@ -1,0 +1,16 @@
+"""The addresses of the runnable site."""
+
+from django.contrib import admin
+from django.contrib.auth import views as auth_views
+from django.contrib.staticfiles.urls import staticfiles_urlpatterns
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="chat:index")),
+    path("chat/", include("chat.urls")),
+    path("login/", auth_views.LoginView.as_view(template_name="chat/login.html"), name="login"),
+    path("logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("admin/", admin.site.urls),
+    *staticfiles_urlpatterns(),
+]

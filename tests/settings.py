@@ -1,0 +1,19 @@
+"""The runnable site's settings, made fit for tests: quick hashing, a database file of its own."""
+
+import os
+import tempfile
+
+from config.settings import *  # noqa: F403
+
+DEBUG = False
+SECRET_KEY = "only-for-tests"
+ALLOWED_HOSTS = ["*"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+if not os.environ.get("DATABASE_URL"):
+    # A file, not memory: threads and child processes must see the same rows, as on a real site.
+    DATABASES["default"]["TEST"] = {  # noqa: F405
+        "NAME": os.path.join(tempfile.mkdtemp(prefix="automate-tests-"), "test.sqlite3")
+    }
+
+AUTOMATE = {"MCP_PRIVATE_HOSTS": ("127.0.0.1", "localhost")}
