@@ -1,0 +1,1 @@
+"""Servers that the tests and the benchmarks talk to, over real HTTP on loopback."""
