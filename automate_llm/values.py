@@ -14,6 +14,8 @@ class Connection:
     `headers` carry the server's own credential and nothing else; they never show in a `repr`.
     `protocol_version` is what discovery settled (`2026-07-28`, `2025-11-25`, …), empty before.
     `timeout` is the one deadline of a call in seconds, everything included.
+    `principal` says for whom the calls are made: a session that an older server opens is never
+    shared between two principals. It is not sent.
     `private_hosts` are the `host` or `host:port` that may have a private address;
     `None` allows every private address (never a cloud's metadata service).
     """
@@ -25,6 +27,18 @@ class Connection:
     protocol_version: str = ""
     timeout: float = 30.0
     private_hosts: frozenset[str] | None = frozenset()
+    principal: str = ""
+
+    def connection(self) -> "Connection":
+        """Itself, so that a connection stands wherever something connectable may."""
+        return self
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never come back in a result, an error or a log."""
+        return tuple(
+            value.removeprefix("Bearer ") for value in self.headers.values() if len(value) >= 8
+        )
 
 
 class Connectable(Protocol):

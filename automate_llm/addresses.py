@@ -1,0 +1,66 @@
+"""Which network addresses may be dialled."""
+
+import ipaddress
+from ipaddress import IPv4Address, IPv6Address
+
+from .exceptions import AddressRefused
+
+IPAddress = IPv4Address | IPv6Address
+
+# Services that hand out a machine's own credentials to whoever asks from inside.
+METADATA_ADDRESSES = frozenset(
+    ipaddress.ip_address(address)
+    for address in (
+        "169.254.169.254",  # AWS, Google Cloud, Azure, DigitalOcean, OpenStack
+        "169.254.170.2",  # AWS ECS tasks
+        "169.254.170.23",  # AWS EKS pods
+        "100.100.100.200",  # Alibaba Cloud
+        "168.63.129.16",  # Azure's host
+        "192.0.0.192",  # Oracle Cloud
+        "fd00:ec2::254",  # AWS over IPv6
+        "fd00:ec2::23",  # AWS EKS pods over IPv6
+        "fd20:ce::254",  # Google Cloud over IPv6
+    )
+)
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def check_address(
+    address: str, host: str, port: int, private_hosts: frozenset[str] | None
+) -> IPAddress:
+    """Return the address where it may be dialled for this host.
+
+    `host` and `port` are those of the endpoint, as an operator wrote them: they decide whether
+    a private address is expected. `private_hosts` is explained at `Connection`.
+
+    Raises:
+        AddressRefused: a cloud's metadata service, or an address that is not public.
+    """
+    ip = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
+    if ip in METADATA_ADDRESSES:
+        raise AddressRefused(
+            f"Connection error: {host!r} leads to a cloud metadata address, which is never dialled."
+        )
+    if ip.is_multicast or ip.is_unspecified:
+        raise AddressRefused(f"Connection error: {host!r} leads to an address that is no host's.")
+    if ip.is_global or private_hosts is None:
+        return ip
+    if {host.lower(), f"{host.lower()}:{port}"} & {name.lower() for name in private_hosts}:
+        return ip
+    raise AddressRefused(
+        f"Connection error: {host!r} leads to the private address {ip}. If that is meant, add "
+        f"'{host}:{port}' to AUTOMATE['MCP_PRIVATE_HOSTS']."
+    )
+
+
+def _unwrapped(ip: IPAddress) -> IPAddress:
+    """The IPv4 address inside an IPv6 one that only carries it (RFC 4291, 3056, 6052, 4380)."""
+    if isinstance(ip, IPv4Address):
+        return ip
+    inner = ip.ipv4_mapped or ip.sixtofour
+    if inner is None and ip in _NAT64:
+        inner = IPv4Address(int(ip) & 0xFFFFFFFF)
+    if inner is None and ip.teredo is not None:
+        inner = ip.teredo[1]
+    return inner or ip

@@ -1,0 +1,87 @@
+"""Keeps calls away from a server that fails again and again, so that turns do not wait for it."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from .exceptions import ConnectionFailed, DeadlineExceeded, MCPClientError, UnexpectedStatus
+
+FAILURES = 5
+WINDOW_SECONDS = 60.0
+PAUSE_SECONDS = 15.0
+
+
+class Breaker:
+    """Opens after 5 failures within 60 s; after a pause of 15 s one call is let through to try.
+
+    A failure is a server that cannot be reached, does not answer in time, or answers 5xx; a
+    refusal is not one. Thread-safe.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._failures: deque[float] = deque(maxlen=FAILURES)
+        self._closed_until = 0.0
+
+    @contextmanager
+    def guarding(self) -> Iterator[None]:
+        """Let one call through and learn from how it ends.
+
+        Raises:
+            ConnectionFailed: the server failed too often; nothing was sent.
+        """
+        self._admit()
+        try:
+            yield
+        except (ConnectionFailed, DeadlineExceeded) as exc:
+            self._failed()
+            raise exc
+        except UnexpectedStatus as exc:
+            if exc.status_code >= 500:
+                self._failed()
+            raise
+        except MCPClientError:
+            raise
+        else:
+            self.reset()
+
+    def reset(self) -> None:
+        """The server answers: forget its failures."""
+        with self._lock:
+            self._failures.clear()
+            self._closed_until = 0.0
+
+    def _admit(self) -> None:
+        with self._lock:
+            now = self._clock()
+            if now < self._closed_until:
+                raise ConnectionFailed(
+                    f"Connection error: the server failed {FAILURES} times within "
+                    f"{WINDOW_SECONDS:g} s; it is tried again in {self._closed_until - now:.0f} s."
+                )
+            if self._is_open(now):
+                # This call is the try; the others wait for its outcome.
+                self._closed_until = now + PAUSE_SECONDS
+
+    def _failed(self) -> None:
+        with self._lock:
+            now = self._clock()
+            self._failures.append(now)
+            if self._is_open(now):
+                self._closed_until = now + PAUSE_SECONDS
+
+    def _is_open(self, now: float) -> bool:
+        return len(self._failures) == FAILURES and self._failures[0] > now - WINDOW_SECONDS
+
+
+_breakers: dict[tuple[str, str], Breaker] = {}
+_lock = threading.Lock()
+
+
+def breaker_of(slug: str, endpoint_url: str) -> Breaker:
+    """The breaker of this server in this process."""
+    with _lock:
+        return _breakers.setdefault((slug, endpoint_url), Breaker())

@@ -1,0 +1,257 @@
+"""The one door to the network for MCP servers.
+
+Built on requests' adapter without its session, so that what a session adds by itself cannot
+happen here: no cookie jar, no `.netrc`, no proxy from the environment, no redirect.
+"""
+
+import os
+import ssl
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from requests.models import PreparedRequest, Response
+from requests.structures import CaseInsensitiveDict
+from urllib3.exceptions import DecodeError, HTTPError
+from urllib3.poolmanager import PoolManager
+from urllib3.response import BaseHTTPResponse
+
+from .connections import pool_classes, tls_context
+from .exceptions import ConnectionFailed, LimitExceeded, ProtocolError, UnexpectedStatus
+from .exchange import Exchange
+from .values import Connection
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+_CHUNK_BYTES = 64 * 1024
+_POOLS = 256
+_CONNECTIONS_OF_A_POOL = 32
+
+# `requests` has errors of its own, all of them `OSError`; a `ValueError` is its word for a bad URL.
+_NETWORK_ERRORS = (HTTPError, HTTPException, OSError, ValueError)
+
+
+class Answer:
+    """The head of a server's answer, and its body while it arrives."""
+
+    def __init__(self, raw: BaseHTTPResponse, exchange: Exchange) -> None:
+        self._raw = raw
+        self._exchange = exchange
+        self.status_code = raw.status
+        self.headers: Mapping[str, str] = raw.headers
+
+    @property
+    def content_type(self) -> str:
+        """The media type without its parameters, in small letters."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+    def chunks(self, limit: int = MAX_BODY_BYTES) -> Iterator[bytes]:
+        """The body, decompressed, as it arrives.
+
+        Raises:
+            LimitExceeded: it is longer than `limit` bytes after decompression.
+        """
+        size = 0
+        chunks = self._raw_chunks()
+        while True:
+            try:
+                chunk = next(chunks, b"")
+            except _NETWORK_ERRORS as exc:
+                raise _translated(exc, self._exchange) from None
+            if not chunk:
+                return
+            size += len(chunk)
+            if size > limit:
+                raise LimitExceeded(
+                    f"The server's answer is longer than {limit:,} bytes.", may_have_run=True
+                )
+            yield chunk
+
+    def read(self, limit: int = MAX_BODY_BYTES) -> bytes:
+        """The whole body, decompressed.
+
+        Raises:
+            LimitExceeded: it is longer than `limit` bytes after decompression.
+        """
+        return b"".join(self.chunks(limit))
+
+    def _raw_chunks(self) -> Iterator[bytes]:
+        raw: Any = self._raw
+        if raw.chunked:
+            yield from raw.read_chunked(_CHUNK_BYTES, decode_content=True)
+            return
+        if raw.length_remaining is None:  # the body ends with the connection: take what is there
+            while chunk := raw.read1(_CHUNK_BYTES, decode_content=True):
+                yield chunk
+            return
+        while chunk := raw.read(_CHUNK_BYTES, decode_content=True):
+            yield chunk
+
+
+@contextmanager
+def send(
+    connection: Connection,
+    exchange: Exchange,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes | None = None,
+) -> Iterator[Answer]:
+    """Send one request, once, and give its answer; leaving the block early closes the connection.
+
+    Raises:
+        ConnectionFailed, AddressRefused, DeadlineExceeded, CallCancelled, LimitExceeded,
+        ProtocolError: see `exceptions`; none of them quotes what the server sent.
+    """
+    request = PreparedRequest()
+    request.method, request.url, request.body = method, url, body
+    request.headers = CaseInsensitiveDict(headers)
+    if body is not None:
+        request.headers["Content-Length"] = str(len(body))
+    exchange.begin_request()
+    complete = False
+    with exchange.current():
+        try:
+            raw = _adapter(connection).send(request).raw
+        except _NETWORK_ERRORS as exc:
+            raise _translated(exc, exchange) from None
+        exchange.reading_headers = False
+        try:
+            yield Answer(raw, exchange)
+            complete = True
+        finally:
+            _release(raw, complete)
+
+
+def refuse_status(answer: Answer) -> None:
+    """Raise unless the answer is a success.
+
+    Raises:
+        UnexpectedStatus: with the words "HTTP <status>" and what an operator can do.
+    """
+    status = answer.status_code
+    if 200 <= status < 300:
+        return
+    advice = _ADVICE.get(status) or (
+        "redirects are not followed; enter the final address."
+        if 300 <= status < 400
+        else "the server failed; see its log."
+        if status >= 500
+        else "the server refused the request."
+    )
+    # A refusal came before any work; after 408 and 5xx nobody knows.
+    unknown = status >= 500 or status == 408
+    raise UnexpectedStatus(f"HTTP {status}: {advice}", status, may_have_run=unknown)
+
+
+_ADVICE = {
+    400: "the server did not understand the request; check the protocol and the endpoint URL.",
+    401: "the server wants a valid credential; check authentication and secret.",
+    403: "the credential is not allowed to do this.",
+    404: "nothing is at this address; check the endpoint URL and the protocol.",
+    405: "this address does not take such requests; check the endpoint URL and the protocol.",
+    429: "the server asks for fewer requests; try again later.",
+}
+
+
+class _Adapter(HTTPAdapter):
+    """requests' adapter over guarded connections, without what is made anew for each request."""
+
+    def __init__(self, private_hosts: frozenset[str] | None) -> None:
+        self._private_hosts = private_hosts
+        super().__init__(pool_maxsize=_CONNECTIONS_OF_A_POOL)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        self.poolmanager = PoolManager(
+            num_pools=4, maxsize=_CONNECTIONS_OF_A_POOL, block=False, ssl_context=_tls()
+        )
+        self.poolmanager.pool_classes_by_scheme = pool_classes(self._private_hosts)
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Nothing to do: the pool's own context verifies, always."""
+
+    def build_response(self, req: PreparedRequest, resp: Any) -> Response:
+        """A response without cookies or decoding: only `raw` is used."""
+        response = Response()
+        response.raw = resp
+        return response
+
+
+@dataclass(slots=True)
+class _Shared:
+    lock: threading.Lock
+    adapters: OrderedDict[tuple[str, str, frozenset[str] | None], _Adapter]
+    tls: ssl.SSLContext | None
+
+
+_shared = _Shared(threading.Lock(), OrderedDict(), None)
+
+
+def _adapter(connection: Connection) -> _Adapter:
+    """The connection pool of this server in this process."""
+    key = (connection.slug, connection.endpoint_url, connection.private_hosts)
+    with _shared.lock:
+        adapter = _shared.adapters.get(key)
+        if adapter is None:
+            adapter = _shared.adapters[key] = _Adapter(connection.private_hosts)
+            if len(_shared.adapters) > _POOLS:
+                _shared.adapters.popitem(last=False)[1].close()
+        else:
+            _shared.adapters.move_to_end(key)
+    return adapter
+
+
+def _tls() -> ssl.SSLContext:
+    if _shared.tls is None:
+        _shared.tls = tls_context()
+    return _shared.tls
+
+
+def close_pools() -> None:
+    """Close every idle connection of this process."""
+    with _shared.lock:
+        adapters = list(_shared.adapters.values())
+        _shared.adapters.clear()
+    for adapter in adapters:
+        adapter.close()
+
+
+def _after_fork() -> None:
+    # A child must not write on its parent's connections; it leaves them unclosed and forgets.
+    _shared.lock = threading.Lock()
+    _shared.adapters = OrderedDict()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def _release(raw: BaseHTTPResponse, complete: bool) -> None:
+    """Keep the connection for the next call only where this answer was read to its end."""
+    if complete and raw.closed:
+        raw.release_conn()
+    else:
+        raw.close()
+
+
+def _translated(error: Exception, exchange: Exchange) -> ConnectionFailed | ProtocolError:
+    cause: BaseException = error
+    while cause.__context__ is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__context__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return ConnectionFailed(
+            f"Connection error: the server's certificate does not hold ({cause.verify_message})."
+        )
+    if isinstance(cause, ssl.SSLError):
+        return ConnectionFailed("Connection error: no TLS connection could be made.")
+    if isinstance(error, DecodeError):
+        return ProtocolError("The server's answer cannot be decompressed.", may_have_run=True)
+    if exchange.sent:
+        return ConnectionFailed(
+            "Connection error: the server closed the connection before its answer was complete.",
+            may_have_run=True,
+        )
+    return ConnectionFailed(f"Connection error: {type(cause).__name__}.")

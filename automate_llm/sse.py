@@ -1,0 +1,59 @@
+"""Server-sent events, parsed as they arrive. Source: WHATWG HTML, section 9.2."""
+
+from collections.abc import Iterable, Iterator
+
+from .exceptions import LimitExceeded
+
+MAX_EVENT_BYTES = 1024 * 1024
+
+
+def event_data(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The data of each event of type `message` in a stream of bytes.
+
+    Events without data, comments and other fields are passed over; an event that the stream's
+    end cuts off is dropped, as the standard says.
+
+    Raises:
+        LimitExceeded: an event is longer than 1 MB.
+    """
+    data: list[bytes] = []
+    size = 0
+    event_type = b""
+    for line in _lines(chunks):
+        if not line:
+            if data and event_type in (b"", b"message"):
+                yield b"\n".join(data)
+            data, size, event_type = [], 0, b""
+            continue
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            size += len(value)
+            if size > MAX_EVENT_BYTES:
+                raise LimitExceeded("The server sent an event longer than 1 MB.", may_have_run=True)
+            data.append(value)
+        elif name == b"event":
+            event_type = value
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines ended by CR, LF or CRLF; a byte-order mark at the start is dropped."""
+    pieces: list[bytes] = []
+    size = 0
+    after_cr = False
+    first = True
+    for chunk in chunks:
+        if first:
+            chunk, first = chunk.removeprefix(b"\xef\xbb\xbf"), False
+        if after_cr:  # the CR that ended the last chunk may have been half of a CRLF
+            chunk = chunk.removeprefix(b"\n")
+        after_cr = chunk.endswith(b"\r") or (after_cr and not chunk)
+        *lines, rest = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        for line in lines:
+            yield b"".join([*pieces, line])
+            pieces, size = [], 0
+        if rest:
+            pieces.append(rest)
+            size += len(rest)
+            if size > MAX_EVENT_BYTES:
+                raise LimitExceeded("The server sent a line longer than 1 MB.", may_have_run=True)

@@ -1,0 +1,40 @@
+"""What every transport offers to the client."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from automate_llm.exchange import Exchange
+from automate_llm.values import Progress, ToolResult
+
+OnProgress = Callable[[Progress], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A server's word on itself and its tools, as it came."""
+
+    tools: list[Any]
+    protocol: Literal["mcp", "rest"]
+    protocol_version: str = ""
+    server_name: str = ""
+    server_version: str = ""
+    instructions: str = ""
+
+
+class Transport(Protocol):
+    """One way to one server."""
+
+    def list_tools(self, exchange: Exchange) -> Listing:
+        """Ask for every tool, all pages; read-only."""
+        ...
+
+    def call_tool(
+        self,
+        exchange: Exchange,
+        name: str,
+        arguments: dict[str, Any],
+        on_progress: OnProgress | None,
+    ) -> ToolResult:
+        """Call a tool. The request that runs it is sent at most once."""
+        ...

@@ -1,0 +1,55 @@
+"""The simple HTTP dialect: `GET {endpoint}/tools` and `POST {endpoint}/execute`."""
+
+from typing import Any
+
+from automate_llm import strict_json
+from automate_llm.exceptions import ProtocolError
+from automate_llm.exchange import Exchange
+from automate_llm.http import refuse_status, send
+from automate_llm.values import Connection, ToolResult
+
+from .base import Listing, OnProgress
+
+
+class RestTransport:
+    """One server that speaks the simple HTTP dialect."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._base = connection.endpoint_url.rstrip("/")
+
+    def list_tools(self, exchange: Exchange) -> Listing:
+        """`GET {endpoint}/tools` → `{"tools": [{"name", "description", "inputSchema"}]}`."""
+        answer = self._exchange(exchange, "GET", "/tools", None)
+        tools = answer.get("tools") if isinstance(answer, dict) else None
+        if not isinstance(tools, list):
+            raise ProtocolError('The server\'s answer to GET /tools has no list "tools".')
+        return Listing(tools=tools, protocol="rest")
+
+    def call_tool(
+        self,
+        exchange: Exchange,
+        name: str,
+        arguments: dict[str, Any],
+        on_progress: OnProgress | None,
+    ) -> ToolResult:
+        """`POST {endpoint}/execute` with `{"tool", "arguments"}` → `{"result": …}`."""
+        body = strict_json.dumps({"tool": name, "arguments": arguments})
+        answer = self._exchange(exchange, "POST", "/execute", body)
+        if isinstance(answer, dict) and "result" in answer:
+            return ToolResult(structured=answer["result"], has_structured=True)
+        if isinstance(answer, dict) and "error" in answer:
+            return ToolResult(structured=answer["error"], has_structured=True, is_error=True)
+        raise ProtocolError(
+            'The server\'s answer to POST /execute has no "result".', may_have_run=True
+        )
+
+    def _exchange(self, exchange: Exchange, method: str, path: str, body: bytes | None) -> Any:
+        headers = {"Accept": "application/json", "User-Agent": "django-automate"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        headers |= self._connection.headers
+        url = self._base + path
+        with send(self._connection, exchange, method, url, headers, body) as answer:
+            refuse_status(answer)
+            return strict_json.loads(answer.read())

@@ -1,0 +1,61 @@
+"""Sessions that servers of the handshake versions opened for us, in this process."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from automate_llm.values import Connection
+
+_MAX_SESSIONS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What `initialize` settled. `id` is empty where the server keeps no sessions."""
+
+    id: str
+    version: str
+    about: Mapping[str, Any]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every later request carries (2025-11-25, basic/transports)."""
+        headers = {"MCP-Protocol-Version": self.version}
+        if self.id:
+            headers["Mcp-Session-Id"] = self.id
+        return headers
+
+
+class Sessions:
+    """The open sessions. Thread-safe; one is shared by no two servers, credentials or people."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: OrderedDict[tuple[object, ...], Session] = OrderedDict()
+
+    def of(self, connection: Connection) -> Session | None:
+        """The session for these calls, if one is open."""
+        with self._lock:
+            return self._open.get(_key(connection))
+
+    def keep(self, connection: Connection, session: Session) -> None:
+        """Use this session for later calls."""
+        with self._lock:
+            self._open[_key(connection)] = session
+            if len(self._open) > _MAX_SESSIONS:
+                self._open.popitem(last=False)
+
+    def forget(self, connection: Connection) -> None:
+        """The server does not know it any more."""
+        with self._lock:
+            self._open.pop(_key(connection), None)
+
+
+sessions = Sessions()
+
+
+def _key(connection: Connection) -> tuple[object, ...]:
+    credential = tuple(sorted(connection.headers.items()))
+    return connection.slug, connection.endpoint_url, connection.principal, hash(credential)

@@ -1,0 +1,317 @@
+"""MCP over streamable HTTP: 2026-07-28 without a handshake, and the versions with one.
+
+Which of the two a server speaks is found with read-only requests, as the specification says
+(2026-07-28, basic/transports/streamable-http, "Backward Compatibility").
+"""
+
+import base64
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from automate_llm import __version__, strict_json
+from automate_llm.exceptions import (
+    LimitExceeded,
+    MCPClientError,
+    ProtocolError,
+    UnexpectedStatus,
+)
+from automate_llm.exchange import Exchange
+from automate_llm.http import Answer, refuse_status, send
+from automate_llm.sse import event_data
+from automate_llm.values import Connection, Progress, ToolResult
+
+from . import jsonrpc
+from .base import Listing, OnProgress
+from .sessions import Session, sessions
+
+MODERN_VERSIONS = ("2026-07-28",)
+HANDSHAKE_VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
+
+MAX_PAGES = 50
+MAX_TOOLS = 1_000
+_MAX_CURSOR_CHARACTERS = 4_096
+_MODERN_ERRORS = {
+    jsonrpc.HEADER_MISMATCH,
+    jsonrpc.MISSING_CLIENT_CAPABILITY,
+    jsonrpc.UNSUPPORTED_PROTOCOL_VERSION,
+}
+_CLIENT_INFO = {"name": "django-automate", "version": __version__}
+_META = "io.modelcontextprotocol/"
+
+
+class StreamableHTTPTransport:
+    """One server that speaks MCP over streamable HTTP."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._version = connection.protocol_version
+
+    def list_tools(self, exchange: Exchange) -> Listing:
+        """Find out the version, then read every page of `tools/list`."""
+        about = self._settle(exchange)
+        return Listing(
+            tools=self._pages(exchange),
+            protocol="mcp",
+            protocol_version=self._version,
+            server_name=_text(_mapping(about.get("serverInfo")).get("name")),
+            server_version=_text(_mapping(about.get("serverInfo")).get("version")),
+            instructions=_text(about.get("instructions")),
+        )
+
+    def call_tool(
+        self,
+        exchange: Exchange,
+        name: str,
+        arguments: dict[str, Any],
+        on_progress: OnProgress | None,
+    ) -> ToolResult:
+        """`tools/call`, sent once; its version is settled before, by read-only requests."""
+        if not self._version:
+            self._settle(exchange)
+        params: dict[str, Any] = {"name": name, "arguments": arguments}
+        return _tool_result(self._request(exchange, "tools/call", params, on_progress).unwrap())
+
+    def _settle(self, exchange: Exchange) -> Mapping[str, Any]:
+        """Set the version that this server speaks, and return what it says of itself."""
+        self._version = MODERN_VERSIONS[0]
+        try:
+            response = self._request(exchange, "server/discover", {})
+        except UnexpectedStatus as exc:
+            if exc.status_code in (401, 403, 429):
+                raise
+            return self._initialize(exchange).about
+        except ProtocolError:
+            return self._initialize(exchange).about
+        if response.result is not None:
+            about = response.result
+            self._version = _mutual(about.get("supportedVersions"))
+            info = _mapping(about.get("_meta")).get(_META + "serverInfo")
+            return {**about, "serverInfo": info}
+        if response.error_code in _MODERN_ERRORS:
+            self._version = _mutual(_mapping(response.error_data).get("supported"))
+            if self._version in MODERN_VERSIONS:
+                return {}
+        return self._initialize(exchange).about
+
+    def _initialize(self, exchange: Exchange) -> Session:
+        """Open a session (2025-11-25, basic/lifecycle); only versions that we know are taken."""
+        self._version = ""
+        params = {
+            "protocolVersion": HANDSHAKE_VERSIONS[0],
+            "capabilities": {},
+            "clientInfo": _CLIENT_INFO,
+        }
+        session_id = ""
+
+        def keep_session(headers: Mapping[str, str]) -> None:
+            nonlocal session_id
+            session_id = headers.get("Mcp-Session-Id", "")
+
+        response = self._post(exchange, "initialize", params, {}, on_headers=keep_session)
+        about = response.unwrap()
+        version = about.get("protocolVersion")
+        if version not in HANDSHAKE_VERSIONS:
+            raise ProtocolError("The server speaks no protocol version that this client knows.")
+        if len(session_id) > 256 or not all("!" <= char <= "~" for char in session_id):
+            raise ProtocolError("The server gave a session id that no header may carry.")
+        session = Session(session_id, str(version), about)
+        self._version = session.version
+        self._notify(exchange, "notifications/initialized", session)
+        sessions.keep(self._connection, session)
+        return session
+
+    def _pages(self, exchange: Exchange) -> list[Any]:
+        tools: list[Any] = []
+        seen: set[str] = set()
+        cursor: str | None = None
+        for _page in range(MAX_PAGES):
+            params = {"cursor": cursor} if cursor is not None else {}
+            result = self._request(exchange, "tools/list", params).unwrap()
+            page = result.get("tools")
+            if not isinstance(page, list):
+                raise ProtocolError('The server\'s answer to tools/list has no list "tools".')
+            tools += page
+            cursor = result.get("nextCursor")
+            if cursor is None or len(tools) > MAX_TOOLS:
+                return tools
+            if not isinstance(cursor, str) or len(cursor) > _MAX_CURSOR_CHARACTERS:
+                raise ProtocolError("The server's answer to tools/list has a malformed cursor.")
+            if cursor in seen:
+                raise ProtocolError("The server's tool list goes round in a circle.")
+            seen.add(cursor)
+        raise LimitExceeded(f"The server's tool list has more than {MAX_PAGES} pages.")
+
+    def _request(
+        self,
+        exchange: Exchange,
+        method: str,
+        params: dict[str, Any],
+        on_progress: OnProgress | None = None,
+    ) -> jsonrpc.Response:
+        """Send one request in the settled version's way.
+
+        A session that the server has forgotten (404) is renewed once: such a request did not run.
+        """
+        if self._version in MODERN_VERSIONS:
+            return self._post(exchange, method, *self._modern(method, params), on_progress)
+        session = sessions.of(self._connection) or self._initialize(exchange)
+        try:
+            return self._post(exchange, method, params, session.headers, on_progress)
+        except UnexpectedStatus as exc:
+            if not session.id or exc.status_code not in (400, 404):
+                raise
+            sessions.forget(self._connection)
+            if exc.status_code == 400:
+                raise
+            session = self._initialize(exchange)
+            return self._post(exchange, method, params, session.headers, on_progress)
+
+    def _modern(self, method: str, params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+        """Parameters with `_meta`, and the headers that mirror them (2026-07-28, basic/index)."""
+        meta = {
+            _META + "protocolVersion": self._version,
+            _META + "clientInfo": _CLIENT_INFO,
+            _META + "clientCapabilities": {},
+        }
+        headers = {"MCP-Protocol-Version": self._version, "Mcp-Method": method}
+        if "name" in params:
+            headers["Mcp-Name"] = header_value(params["name"])
+        return {**params, "_meta": meta}, headers
+
+    def _post(
+        self,
+        exchange: Exchange,
+        method: str,
+        params: dict[str, Any],
+        headers: Mapping[str, str],
+        on_progress: OnProgress | None = None,
+        on_headers: Any = None,
+    ) -> jsonrpc.Response:
+        request_id = jsonrpc.next_id()
+        on_notification = None
+        if on_progress is not None:
+            params = {**params, "_meta": {**params.get("_meta", {}), "progressToken": request_id}}
+            on_notification = _progress_to(on_progress, request_id)
+        body = jsonrpc.encoded(method, params, request_id)
+        with self._sent(exchange, headers, body) as answer:
+            if on_headers is not None:
+                on_headers(answer.headers)
+            if answer.status_code >= 400 and (error := _modern_error(answer)) is not None:
+                return error
+            refuse_status(answer)
+            if answer.content_type == "text/event-stream":
+                documents = event_data(answer.chunks())
+            elif answer.content_type == "application/json":
+                documents = iter([answer.read()])
+            else:
+                raise ProtocolError(
+                    "The server's answer is neither JSON nor an event stream. Check the endpoint "
+                    "URL.",
+                    may_have_run=True,
+                )
+            return jsonrpc.response_among(documents, request_id, on_notification)
+
+    def _notify(self, exchange: Exchange, method: str, session: Session) -> None:
+        """Send a notification; what a server answers to it changes nothing."""
+        body = jsonrpc.encoded(method, {}, None)
+        with (
+            suppress(ProtocolError),
+            self._sent(exchange, session.headers, body) as answer,
+        ):
+            answer.read()
+
+    def _sent(self, exchange: Exchange, headers: Mapping[str, str], body: bytes) -> Any:
+        complete = {
+            "Accept": "application/json, text/event-stream",
+            "Content-Type": "application/json",
+            "User-Agent": "django-automate",
+            **headers,
+            **self._connection.headers,
+        }
+        url = self._connection.endpoint_url
+        return send(self._connection, exchange, "POST", url, complete, body)
+
+
+def header_value(value: str) -> str:
+    """A value as `Mcp-Name` carries it: plain ASCII, or Base64 between the specified marks.
+
+    Source: MCP 2026-07-28, basic/transports/streamable-http, "Value Encoding".
+    """
+    plain = value.isascii() and all(char == "\t" or " " <= char <= "~" for char in value)
+    marked = value.startswith("=?base64?") and value.endswith("?=")
+    if plain and value == value.strip() and value and not marked:
+        return value
+    return f"=?base64?{base64.b64encode(value.encode()).decode()}?="
+
+
+def _modern_error(answer: Answer) -> jsonrpc.Response | None:
+    """The JSON-RPC error of a modern server in an HTTP error, if it is one."""
+    if answer.content_type != "application/json":
+        return None
+    try:
+        message = strict_json.loads(answer.read())
+    except MCPClientError:
+        return None
+    error = _mapping(_mapping(message).get("error"))
+    code = error.get("code")
+    if code in _MODERN_ERRORS or (code == jsonrpc.METHOD_NOT_FOUND and answer.status_code == 404):
+        return jsonrpc.Response(error_code=code, error_data=error.get("data"))
+    return None
+
+
+def _mutual(offered: object) -> str:
+    for version in MODERN_VERSIONS + HANDSHAKE_VERSIONS:
+        if isinstance(offered, list) and version in offered:
+            return version
+    raise ProtocolError("The server speaks no protocol version that this client knows.")
+
+
+def _progress_to(on_progress: OnProgress, token: int) -> jsonrpc.OnNotification:
+    def on_notification(method: str, params: dict[str, Any]) -> None:
+        progress, total = params.get("progress"), params.get("total")
+        if method != "notifications/progress" or params.get("progressToken") != token:
+            return
+        if isinstance(progress, int | float) and strict_json.storable(params):
+            on_progress(
+                Progress(
+                    progress=progress,
+                    total=total if isinstance(total, int | float) else None,
+                    message=_text(params.get("message"))[:200],
+                )
+            )
+
+    return on_notification
+
+
+def _tool_result(result: Mapping[str, Any]) -> ToolResult:
+    kind = result.get("resultType", "complete")
+    if kind == "input_required":
+        raise ProtocolError("The tool asks for more input, which this client cannot give.")
+    if kind != "complete":
+        raise ProtocolError(
+            "The server answered with an unknown type of result.", may_have_run=True
+        )
+    content = result.get("content", [])
+    if not isinstance(content, list):
+        raise ProtocolError("The tool's result has no list of content.", may_have_run=True)
+    return ToolResult(
+        content=tuple(block for block in content if _is_block(block)),
+        structured=result.get("structuredContent"),
+        has_structured="structuredContent" in result,
+        is_error=result.get("isError") is True,
+    )
+
+
+def _is_block(block: object) -> bool:
+    if not isinstance(block, dict) or not isinstance(block.get("type"), str):
+        return False
+    return block["type"] != "text" or isinstance(block.get("text"), str)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
