@@ -1,0 +1,309 @@
+"""Any server that speaks OpenAI's chat completions, by the openai SDK.
+
+The SDK holds the client, the login and the errors. Its models are left aside: building one for
+each streamed chunk, and walking the tools of each request, takes ten times the CPU of reading
+the few fields that we use. Its retries too: they sleep where a cancelled turn cannot wake them.
+"""
+
+import json
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import httpx2
+from openai import APIError, Omit, OpenAI, Stream
+
+from automate_llm.cancellation import Cancellation
+from automate_llm.exceptions import ModelCancelled, ModelError, ModelRefused
+from automate_llm.providers import failures
+from automate_llm.providers.base import Message, ModelConfig, ModelEvent, ModelRequest, TextDelta
+from automate_llm.providers.deltas import Assembly, data_lines
+from automate_llm.providers.line import Interruption, Line
+
+OPENAI_URL = "https://api.openai.com/v1"
+MAX_IDLE_CLIENTS = 16
+MAX_PROVIDERS = 32
+END_SECONDS = 0.25
+"""How long a server may take to end its stream after it said `[DONE]`, to keep the connection."""
+
+_TOOL_OPTIONS = ("tool_choice", "parallel_tool_calls")
+_ACCOUNT_HEADERS = ("OpenAI-Organization", "OpenAI-Project")
+
+_providers: list["OpenAIProvider"] = []
+_providers_lock = threading.Lock()
+
+
+def openai_provider(config: ModelConfig) -> "OpenAIProvider":
+    """The one provider of this process for `config`, so that connections are used again."""
+    with _providers_lock:
+        for each in _providers:
+            if each.config == config:
+                return each
+        provider = OpenAIProvider(config)
+        _providers.append(provider)
+        oldest = _providers.pop(0) if len(_providers) > MAX_PROVIDERS else None
+    if oldest is not None:
+        oldest.close()
+    return provider
+
+
+class OpenAIProvider:
+    """One model behind one address; safe to use from many threads at once."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        self.config = config
+        self._problem = _problem(config)
+        self._lock = threading.Lock()
+        self._idle: list[_Client] = []
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.config!r})"
+
+    def stream(self, request: ModelRequest, cancellation: Cancellation) -> Iterator[ModelEvent]:
+        """Yield text as it arrives, then one `Completed`.
+
+        A request that the server could not take is sent again, `max_retries` times, while no
+        byte of an answer has come. Cancelling ends a blocked read at once, and a connection
+        that is still being made after `connect_timeout` at the latest.
+
+        Raises:
+            ModelRefused: also where the configuration cannot work; nothing was sent then.
+            ModelUnavailable, ModelStreamBroken, ModelCancelled: as their names say.
+        """
+        if self._problem:
+            raise ModelRefused(self._problem)
+        interruption = Interruption()
+        take_back = cancellation.on_cancel(interruption.fire)
+        client = self._take()
+        client.line.carry(interruption)
+        try:
+            yield from self._events(client, request, interruption)
+        except ModelError:
+            _raise_if_fired(interruption)
+            raise
+        finally:
+            take_back()
+            client.line.release()
+            self._give_back(client)
+
+    def close(self) -> None:
+        """Close the idle connections; one in use closes when its answer ends."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for client in idle:
+            client.close()
+
+    def _events(
+        self, client: "_Client", request: ModelRequest, interruption: Interruption
+    ) -> Iterator[ModelEvent]:
+        response, tools_dropped = self._ask(client, request, interruption)
+        assembly = Assembly()
+        try:
+            yield from self._texts(response, assembly, interruption)
+        finally:
+            response.close()
+        yield assembly.completed(tools_dropped=tools_dropped)
+
+    def _ask(
+        self, client: "_Client", request: ModelRequest, interruption: Interruption
+    ) -> tuple[httpx2.Response, bool]:
+        """The answer's head, and whether it was only given without tools."""
+        messages, tools = request.messages, request.tools
+        try:
+            try:
+                return self._send(client, _body(self.config, messages, tools), interruption), False
+            except APIError as error:
+                if not tools or not failures.refuses_tools(error):
+                    raise
+            return self._send(client, _body(self.config, messages, b""), interruption), True
+        except APIError as error:
+            raise failures.translated(error, self.config.timeout) from None
+
+    def _send(self, client: "_Client", body: bytes, interruption: Interruption) -> httpx2.Response:
+        attempt = 0
+        while True:
+            _raise_if_fired(interruption)
+            try:
+                return client.post(body)
+            except APIError as error:
+                pause = failures.pause_before_retry(error, attempt)
+                if pause is None or attempt >= self.config.max_retries:
+                    raise
+            interruption.pause(pause)
+            attempt += 1
+
+    def _texts(
+        self, response: httpx2.Response, assembly: Assembly, interruption: Interruption
+    ) -> Iterator[TextDelta]:
+        kind = response.headers.get("content-type", "").lower()
+        if kind.startswith(("text/html", "application/json")):
+            raise failures.no_stream(kind)
+        pieces = response.iter_raw()
+        heard = False
+        try:
+            for data in data_lines(pieces):
+                _raise_if_fired(interruption)
+                heard = True
+                if text := assembly.add(data):
+                    yield TextDelta(text)
+                if assembly.done:
+                    _read_to_end(pieces, interruption)
+                    return
+        except httpx2.TimeoutException:
+            if not heard:
+                raise failures.silent(self.config.timeout) from None
+        except httpx2.TransportError:
+            _raise_if_fired(interruption)
+        if not assembly.finished:
+            raise failures.broken_off()
+
+    def _take(self) -> "_Client":
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return _Client(self.config)
+
+    def _give_back(self, client: "_Client") -> None:
+        with self._lock:
+            if not self._closed and len(self._idle) < MAX_IDLE_CLIENTS:
+                self._idle.append(client)
+                return
+        client.close()
+
+
+class _Client:
+    """An SDK client on a line of its own, for one request at a time."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        self.line = Line()
+        # What is given here is not looked up in the environment, where the key of another
+        # account, or another address, may stand.
+        key = config.api_key
+        elsewhere = {} if _is_openai(config) else dict.fromkeys(_ACCOUNT_HEADERS, Omit())
+        self._headers = {"Authorization": f"Bearer {key}" if key else Omit(), **elsewhere}
+        timeout = httpx2.Timeout(config.timeout, connect=config.connect_timeout)
+        self._sdk = OpenAI(
+            api_key=key or "none",
+            admin_api_key="",
+            base_url=config.base_url or OPENAI_URL,
+            max_retries=0,
+            timeout=timeout,
+            http_client=httpx2.Client(
+                transport=self.line,
+                timeout=timeout,
+                trust_env=False,
+                follow_redirects=False,
+                headers={"accept-encoding": "identity"},
+            ),
+        )
+
+    def post(self, body: bytes) -> httpx2.Response:
+        """The answer to a request for a stream, its body yet unread.
+
+        Raises:
+            APIError: the server could not be reached, or answered with an error.
+        """
+        response = self._sdk.post(
+            "/chat/completions",
+            content=body,
+            cast_to=httpx2.Response,
+            options={"headers": self._headers},
+            stream=True,
+            stream_cls=Stream[object],
+        )
+        return cast(httpx2.Response, response)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._sdk.close()
+
+
+def _problem(config: ModelConfig) -> str:
+    """Why this configuration cannot work; empty where it can."""
+    try:
+        url = httpx2.URL(config.base_url or OPENAI_URL)
+    except httpx2.InvalidURL:
+        url = httpx2.URL("")
+    if url.scheme not in ("http", "https") or not url.host or url.userinfo:
+        return (
+            "The address of the model's server is not usable. An operator should set the model's "
+            "BASE_URL (OPENAI_BASE_URL) to http(s)://host/path, without a name and password."
+        )
+    if not config.api_key and _is_openai(config):
+        return (
+            "This site has no key for its model. An operator should set OPENAI_API_KEY, or "
+            "OPENAI_BASE_URL for another server that speaks the same protocol."
+        )
+    if not all("!" <= character <= "~" for character in config.api_key):
+        return (
+            "The key for the model holds a character that no key has, such as a space or a line "
+            "end. An operator should set the model's API_KEY (OPENAI_API_KEY) again."
+        )
+    return ""
+
+
+def _is_openai(config: ModelConfig) -> bool:
+    return not config.base_url or httpx2.URL(config.base_url).host == httpx2.URL(OPENAI_URL).host
+
+
+def _body(config: ModelConfig, messages: Sequence[Message], tools: bytes) -> bytes:
+    """The request as bytes; `tools` goes in as it is. An option that is `None` is not sent."""
+    fields: dict[str, Any] = {
+        "stream_options": {"include_usage": True},
+        **config.options,
+        "model": config.model,
+        "messages": [_sendable(message) for message in messages],
+        "stream": True,
+    }
+    for name in [name for name, value in fields.items() if value is None]:
+        del fields[name]
+    if not tools:
+        for name in _TOOL_OPTIONS:
+            fields.pop(name, None)
+    body = json.dumps(fields, separators=(",", ":")).encode()
+    return b'%b,"tools":%b}' % (body[:-1], tools) if tools else body
+
+
+def _sendable(message: Message) -> Message:
+    """The message, with `{}` for arguments that are no JSON object.
+
+    Some servers answer 500 to every request whose history holds such a call (llama.cpp#25510);
+    one broken call must not end the conversation for ever.
+    """
+    calls: Sequence[Mapping[str, Any]] = message.get("tool_calls") or ()
+    if all(_is_object(call["function"]["arguments"]) for call in calls):
+        return message
+    mended = [
+        call
+        if _is_object(call["function"]["arguments"])
+        else {**call, "function": {**call["function"], "arguments": "{}"}}
+        for call in calls
+    ]
+    return {**message, "tool_calls": mended}
+
+
+def _is_object(arguments: str) -> bool:
+    try:
+        return isinstance(json.loads(arguments), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _read_to_end(pieces: Iterator[bytes], interruption: Interruption) -> None:
+    """Read what is left after `[DONE]`, so that the connection can be used again."""
+    impatience = threading.Timer(END_SECONDS, interruption.hang_up)
+    impatience.start()
+    try:
+        for _ in pieces:
+            continue
+    except httpx2.TransportError:
+        return
+    finally:
+        impatience.cancel()
+
+
+def _raise_if_fired(interruption: Interruption) -> None:
+    if interruption.fired:
+        raise ModelCancelled("The answer was stopped.") from None
