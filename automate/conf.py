@@ -4,12 +4,19 @@ A site sets them in one dict, `AUTOMATE`; a key that is not a field here is refu
 `manage.py check`. They are read when used, so a test may override them.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
+
+EXECUTORS = ("thread",)
+"""What `EXECUTOR` may name."""
+
+MODEL_KEYS = ("MODEL", "BASE_URL", "API_KEY", "TIMEOUT", "LABEL", "OPTIONS")
+"""What an entry of `MODELS` may hold; `MODEL` it must."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +48,8 @@ class Settings:
     """Seconds for one tool call or one discovery, everything included; a server may set its own."""
 
     MCP_PRIVATE_HOSTS: tuple[str, ...] = ()
-    """Exact `host` or `host:port` that may have a private, loopback or link-local address while
-    `DEBUG` is off. Cloud metadata addresses are refused whatever stands here."""
+    """Exact `host` or `host:port` (`[::1]:8080`) that may have a private, loopback or link-local
+    address while `DEBUG` is off. Cloud metadata addresses are refused whatever stands here."""
 
     SYNC_THREADS: int = 8
     """Servers that one sync asks at the same time."""
@@ -79,7 +86,9 @@ class Settings:
 
     def private_hosts(self) -> frozenset[str] | None:
         """The private hosts that may be dialled; `None`, all of them, while `DEBUG` is on."""
-        return None if django_settings.DEBUG else frozenset(self.MCP_PRIVATE_HOSTS)
+        if django_settings.DEBUG:
+            return None
+        return frozenset(re.sub(r"[][]", "", entry) for entry in self.MCP_PRIVATE_HOSTS)
 
 
 def conf() -> Settings:

@@ -1,19 +1,27 @@
 """MCP servers and their tools, as rows."""
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Self
+from typing import Self
 
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Count, Q
+from django.db.models import Case, Count, F, Q, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from automate_llm.values import Connection, Protocols
 
 from .conf import conf
+from .definitions import Definition, definition_hash, schema_problem
 from .secrets import authentication_headers
-from .validators import validate_endpoint_url, validate_header_name
+from .validators import validate_endpoint_url, validate_header_name, validate_secret_reference
+
+
+# An MCPServer.Protocol as the library spells it.
+_PROTOCOLS: dict[str, Protocols] = {"auto": "auto", "mcp": "mcp", "rest": "rest"}
 
 
 class MCPServerQuerySet(models.QuerySet["MCPServer"]):
@@ -92,6 +100,7 @@ class MCPServer(models.Model):
             "env:VAR_NAME or file:/path, read whenever it is needed. A raw token works too, but "
             "then it lies in the database."
         ),
+        validators=[validate_secret_reference],
     )
     timeout = models.FloatField(
         _("time limit"),
@@ -101,14 +110,16 @@ class MCPServer(models.Model):
         help_text=_("Seconds for one call, everything included. Empty: the site's MCP_TIMEOUT."),
     )
     enabled = models.BooleanField(
-        _("enabled"), default=True, help_text=_("Off: no chat uses its tools, no sync asks it.")
+        _("enabled"),
+        default=True,
+        help_text=_("Off: no chat uses its tools, and a sync of all servers leaves it out."),
     )
     accept_changes = models.BooleanField(
         _("accept changes by itself"),
         default=False,
         help_text=_(
             "On: new tools and changed definitions are used at once. Off, the safe way: they wait "
-            "for somebody's approval."
+            "for somebody's approval. What waits already still needs it."
         ),
     )
 
@@ -148,6 +159,11 @@ class MCPServer(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def chosen_protocol(self) -> Protocols:
+        """What the operator chose: a protocol, or that a sync finds out."""
+        return _PROTOCOLS[self.protocol]
+
     def connection(self) -> Connection:
         """What the client needs to reach this server, its secret read now.
 
@@ -155,24 +171,21 @@ class MCPServer(models.Model):
             SecretUnavailable: the secret is missing, empty or no header value.
         """
         settings = conf()
+        chosen = self.protocol != self.Protocol.AUTO or not self.settled_protocol
         return Connection(
             slug=self.slug,
             endpoint_url=self.endpoint_url,
             headers=authentication_headers(self.auth_type, self.auth_header, self.auth_secret_ref),
-            protocol=self._protocol(),
+            protocol=_PROTOCOLS[self.protocol if chosen else self.settled_protocol],
             protocol_version=self.protocol_version,
             timeout=self.timeout or settings.MCP_TIMEOUT,
             private_hosts=settings.private_hosts(),
         )
 
-    def _protocol(self) -> Protocols:
-        chosen = self.protocol if self.protocol != self.Protocol.AUTO else self.settled_protocol
-        return chosen or "auto"  # type: ignore[return-value] # TextChoices are plain str to mypy
-
     def mark_failed(self, error: str) -> None:
         """The last sync failed; its tools stay as they were."""
         self.last_error = error[:500]
-        self.save(update_fields=["last_error"])
+        MCPServer.objects.filter(pk=self.pk).update(last_error=self.last_error)
 
 
 class MCPToolQuerySet(models.QuerySet["MCPTool"]):
@@ -190,20 +203,44 @@ class MCPToolQuerySet(models.QuerySet["MCPTool"]):
         """Tools that wait for somebody to look at them."""
         return self.filter(available=True).exclude(review=MCPTool.Review.APPROVED)
 
+    def usable_by(self, user: AbstractBaseUser | AnonymousUser) -> Self:
+        """Tools that this person's chat may call now; nobody without an active account has any."""
+        return self.usable() if user.is_active else self.none()
+
     def approve(self) -> int:
         """Trust the definitions as they stand; a new tool is switched on by it.
 
         Returns how many tools were waiting.
         """
-        waiting = self.awaiting_review()
-        new = list(waiting.filter(review=MCPTool.Review.NEW).values_list("pk", flat=True))
-        approved = waiting.update(review=MCPTool.Review.APPROVED, approved_definition=None)
-        self.model.objects.filter(pk__in=new).update(enabled=True)
-        return approved
+        return self.awaiting_review().update(
+            enabled=Case(When(review=MCPTool.Review.NEW, then=Value(True)), default=F("enabled")),
+            review=MCPTool.Review.APPROVED,
+            approved_hash=F("definition_hash"),
+            approved_definition=None,
+        )
+
+    def enable(self) -> int:
+        """Switch tools on. A new one is approved by it, since somebody has then looked at it.
+
+        A changed one stays stopped until its change is approved.
+        """
+        new = Q(review=MCPTool.Review.NEW)
+        return self.update(
+            enabled=True,
+            approved_hash=Case(When(new, then=F("definition_hash")), default=F("approved_hash")),
+            review=Case(When(new, then=Value(MCPTool.Review.APPROVED)), default=F("review")),
+        )
+
+    def disable(self) -> int:
+        """Switch tools off; no sync switches them on again."""
+        return self.update(enabled=False)
 
 
 class MCPTool(models.Model):
     """A tool of a server, as the server last described it."""
+
+    DEFINITION = frozenset(Definition.__annotations__)
+    """The fields that are approved together."""
 
     class Review(models.TextChoices):
         APPROVED = "approved", _("Approved")
@@ -226,6 +263,13 @@ class MCPTool(models.Model):
     output_schema = models.JSONField(_("output schema"), null=True, blank=True, default=None)
     annotations = models.JSONField(_("annotations"), blank=True, default=dict)
     definition_hash = models.CharField(max_length=64, editable=False)
+    approved_hash = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        editable=False,
+        help_text=_("The hash of the definition that was approved last."),
+    )
     version = models.PositiveIntegerField(
         _("version"), default=1, help_text=_("Counts the changes of its definition.")
     )
@@ -269,6 +313,25 @@ class MCPTool(models.Model):
     def __str__(self) -> str:
         return self.title or self.name
 
+    def save(
+        self,
+        *,
+        force_insert: bool | tuple[models.base.ModelBase, ...] = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Iterable[str] | None = None,
+    ) -> None:
+        """Save it; a definition that code has changed becomes a new version, trusted as it is."""
+        if update_fields is None or not self.DEFINITION.isdisjoint(update_fields):
+            moved = self._settle_definition()
+            update_fields = None if update_fields is None else {*update_fields, *moved}
+        super().save(
+            force_insert=force_insert,
+            force_update=force_update,
+            using=using,
+            update_fields=update_fields,
+        )
+
     @property
     def usable(self) -> bool:
         """Whether a chat may call it now; the same rule as `MCPToolQuerySet.usable`."""
@@ -280,7 +343,12 @@ class MCPTool(models.Model):
             and self.server.enabled
         )
 
-    def definition(self) -> dict[str, Any]:
+    @property
+    def waiting_since(self) -> datetime | None:
+        """When it began to wait for review; nothing where it does not wait."""
+        return None if self.review == self.Review.APPROVED else self.changed_at
+
+    def definition(self) -> Definition:
         """The parts that were approved together."""
         return {
             "name": self.name,
@@ -291,7 +359,19 @@ class MCPTool(models.Model):
             "annotations": self.annotations,
         }
 
-    @property
-    def waiting_since(self) -> datetime | None:
-        """When it began to wait for review; nothing where it does not wait."""
-        return None if self.review == self.Review.APPROVED else self.changed_at
+    def _settle_definition(self) -> set[str]:
+        """Bring what follows from the definition up to date; says which fields that touched."""
+        from automate_llm.functions import function_name
+
+        self.function_name = self.function_name or function_name(self.server.slug, self.name)
+        current = definition_hash(self.definition())
+        if current == self.definition_hash:
+            return set()
+        if self.definition_hash:
+            self.version += 1
+            self.changed_at = timezone.now()
+        self.definition_hash = current
+        self.schema_error = schema_problem(self.input_schema)
+        if self.review == self.Review.APPROVED:
+            self.approved_hash = current
+        return {"definition_hash", "approved_hash", "version", "changed_at", "schema_error"}

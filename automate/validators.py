@@ -53,3 +53,15 @@ def validate_header_name(value: str) -> None:
         raise ValidationError(_("This is not a header name."), code="token")
     if value.lower() in _RESERVED_HEADERS:
         raise ValidationError(_("This header is not free for a key."), code="reserved")
+
+
+def validate_secret_reference(value: str) -> None:
+    """`env:NAME`, `file:PATH`, or a token that a header can carry; no message quotes it."""
+    kind, separator, name = value.partition(":")
+    if separator and kind in ("env", "file"):
+        if not name.strip() or "\0" in name:
+            raise ValidationError(_("Put a name after the colon, as in env:SHOP_TOKEN."), "name")
+    elif not (value.isascii() and value.isprintable()):
+        raise ValidationError(_("This has characters that no header may carry."), "characters")
+    elif value.lower().startswith("bearer "):
+        raise ValidationError(_("Leave out the word Bearer; it is added by itself."), "bearer")

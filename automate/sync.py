@@ -1,0 +1,310 @@
+"""Bring the stored tools in line with what their servers offer.
+
+Threads ask the servers; only the calling thread touches the database, in one transaction for
+each server, so that the stored list is always the old one or the new one.
+"""
+
+import copy
+import logging
+import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from django.db import connections, router, transaction
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from automate_llm.exceptions import MCPClientError, ProtocolError, UnexpectedStatus
+from automate_llm.functions import function_name
+from automate_llm.mcp_client import MCPClient
+from automate_llm.values import Connection, Discovery, Protocols, SkippedTool, ToolSpec
+
+from .conf import conf
+from .definitions import Definition, definition_hash, schema_problem
+from .models import MCPServer, MCPTool
+
+logger = logging.getLogger(__name__)
+
+# What a sync writes to a tool that it knows. `enabled` is not among them: that is the operator's.
+_WRITTEN = [
+    "title",
+    "description",
+    "input_schema",
+    "output_schema",
+    "annotations",
+    "definition_hash",
+    "approved_hash",
+    "approved_definition",
+    "version",
+    "review",
+    "schema_error",
+    "available",
+    "changed_at",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What one sync did with one server; `error` says why it did nothing."""
+
+    slug: str
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    returned: list[str] = field(default_factory=list)
+    skipped: list[SkippedTool] = field(default_factory=list)
+    unchanged: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPlan:
+    """What has to be written so that the stored tools are those that were discovered.
+
+    `new` and `updated` are rows as they should be. Of `gone` and `returned`, which are the keys
+    of rows, only `available` changes.
+    """
+
+    new: list[MCPTool]
+    updated: list[MCPTool]
+    gone: list[int]
+    returned: list[int]
+    report: SyncReport
+
+
+def plan_sync(existing: Iterable[MCPTool], discovery: Discovery, server: MCPServer) -> SyncPlan:
+    """Compare a server's stored tools with those that it offers now; touches neither.
+
+    The first sync is trusted, and so is a server with `accept_changes`. From any other a new
+    tool arrives disabled, and a changed one stops until its definition is approved, or is again
+    the one that was.
+    """
+    trusted = server.accept_changes or not server.tools_digest
+    stored = {tool.name: tool for tool in existing}
+    new, updated, back = [], [], []
+    added, changed, returned = [], [], []
+    for spec in discovery.tools:
+        definition = _definition(spec)
+        current = definition_hash(definition)
+        tool = stored.pop(spec.name, None)
+        if tool is None:
+            added.append(spec.name)
+            new.append(_new_tool(server, definition, current, trusted=trusted))
+            continue
+        if not tool.available:
+            returned.append(spec.name)
+        if tool.definition_hash != current:
+            changed.append(spec.name)
+            updated.append(_redefined(tool, definition, current, trusted=trusted))
+        elif tool.schema_error and schema_problem(spec.input_schema) != tool.schema_error:
+            updated.append(_rechecked(tool))
+        elif not tool.available:
+            back.append(tool.pk)
+    gone = [tool for tool in stored.values() if tool.available]
+    report = SyncReport(
+        server.slug,
+        added=added,
+        changed=changed,
+        gone=[tool.name for tool in gone],
+        returned=returned,
+        skipped=list(discovery.skipped),
+        unchanged=len(discovery.tools) - len({*added, *changed, *returned}),
+    )
+    return SyncPlan(new, updated, gone=[tool.pk for tool in gone], returned=back, report=report)
+
+
+def _definition(spec: ToolSpec) -> Definition:
+    return {
+        "name": spec.name,
+        "title": spec.title,
+        "description": spec.description,
+        "input_schema": spec.input_schema,
+        "output_schema": spec.output_schema,
+        "annotations": spec.annotations,
+    }
+
+
+def _new_tool(server: MCPServer, definition: Definition, current: str, *, trusted: bool) -> MCPTool:
+    return MCPTool(
+        **definition,
+        server=server,
+        function_name=function_name(server.slug, definition["name"]),
+        definition_hash=current,
+        approved_hash=current if trusted else "",
+        schema_error=schema_problem(definition["input_schema"]),
+        enabled=trusted,
+        review=MCPTool.Review.APPROVED if trusted else MCPTool.Review.NEW,
+    )
+
+
+def _redefined(tool: MCPTool, definition: Definition, current: str, *, trusted: bool) -> MCPTool:
+    """The row with its new definition, a version later; a new tool stays one until it is seen."""
+    row = copy.copy(tool)
+    for name, value in definition.items():
+        setattr(row, name, value)
+    row.definition_hash = current
+    row.schema_error = schema_problem(definition["input_schema"])
+    row.version = tool.version + 1
+    row.changed_at = timezone.now()
+    row.available = True
+    if tool.review == MCPTool.Review.NEW:
+        return row
+    if trusted or current == tool.approved_hash:
+        row.review = MCPTool.Review.APPROVED
+        row.approved_hash = current
+        row.approved_definition = None
+    elif tool.review == MCPTool.Review.APPROVED:
+        row.review = MCPTool.Review.CHANGED
+        row.approved_definition = tool.definition()
+    return row
+
+
+def _rechecked(tool: MCPTool) -> MCPTool:
+    row = copy.copy(tool)
+    row.schema_error = schema_problem(tool.input_schema)
+    row.available = True
+    return row
+
+
+def sync_server(server: MCPServer) -> SyncReport:
+    """Bring one server's tools up to date; whatever goes wrong stands in the report."""
+    return sync_servers([server])[0]
+
+
+def sync_servers(
+    servers: Iterable[MCPServer], progress: Callable[[SyncReport], object] | None = None
+) -> list[SyncReport]:
+    """Bring the tools of all these servers up to date, enabled or not.
+
+    They are asked in parallel and stored as their answers arrive; `progress` is then called.
+    One server's failure is its own. The reports are in the order of the servers.
+    """
+    servers = list(servers)
+    reports: dict[int, SyncReport] = {}
+    asked: dict[Future[Discovery], tuple[int, Connection]] = {}
+
+    def finished(position: int, report: SyncReport) -> None:
+        reports[position] = report
+        if progress is not None:
+            progress(report)
+
+    pool = ThreadPoolExecutor(conf().SYNC_THREADS, thread_name_prefix="mcp-sync")
+    try:
+        for position, server in enumerate(servers):
+            try:
+                connection = server.connection()
+            except MCPClientError as exc:
+                finished(position, _failed(server, str(exc)))
+            else:
+                asked[pool.submit(_discover, connection, server.chosen_protocol)] = (
+                    position,
+                    connection,
+                )
+        for answer in as_completed(asked):
+            position, connection = asked[answer]
+            finished(position, _taken(servers[position], connection, answer))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return [reports[position] for position in range(len(servers))]
+
+
+def _discover(connection: Connection, chosen: Protocols) -> Discovery:
+    """Ask in the protocol that the last sync settled; where that fails, in the chosen one."""
+    try:
+        return MCPClient(connection).discover()
+    except (ProtocolError, UnexpectedStatus):
+        if connection.protocol == chosen:
+            raise
+    return MCPClient(replace(connection, protocol=chosen, protocol_version="")).discover()
+
+
+def _taken(server: MCPServer, connection: Connection, answer: Future[Discovery]) -> SyncReport:
+    try:
+        return _store(server, answer.result())
+    except MCPClientError as exc:
+        return _failed(server, _without_secrets(str(exc), connection))
+    except Exception:
+        reference = uuid.uuid4().hex[:8]
+        logger.exception("Sync of MCP server %r failed (reference %s)", server.slug, reference)
+        return _failed(
+            server, f"The sync failed for a reason of our own; the log has it under {reference}."
+        )
+
+
+def _failed(server: MCPServer, error: str) -> SyncReport:
+    server.mark_failed(error)
+    return SyncReport(server.slug, error=server.last_error)
+
+
+def _without_secrets(text: str, connection: Connection) -> str:
+    for secret in connection.secrets:
+        text = text.replace(secret, "[redacted]")
+    return text
+
+
+def _store(server: MCPServer, discovery: Discovery) -> SyncReport:
+    """Write what was discovered; a list that is the same costs one write and one read."""
+    using = router.db_for_write(MCPServer, instance=server)
+    # The endpoint must still be the one that answered: an operator may have edited the row.
+    rows = MCPServer.objects.using(using).filter(pk=server.pk, endpoint_url=server.endpoint_url)
+    facts = _server_facts(discovery)
+    with transaction.atomic(using=using):
+        # Written before anything is read, which locks the row on every database: a second sync
+        # of this server waits here and then sees what the first one stored.
+        if not rows.update(**facts):
+            return _failed(server, "It was edited while it was asked; sync it again.")
+        listed = Count("tools", filter=Q(tools__available=True))
+        current = rows.annotate(listed_count=listed).get()
+        if current.tools_digest == discovery.digest and current.listed_count == len(
+            discovery.tools
+        ):
+            report = SyncReport(
+                server.slug, skipped=list(discovery.skipped), unchanged=len(discovery.tools)
+            )
+        else:
+            plan = plan_sync(current.tools.all(), discovery, current)
+            _write(plan, using)
+            facts |= {"tools_digest": discovery.digest, "last_warning": _warning(discovery)}
+            rows.update(**facts)
+            report = plan.report
+    for name, value in facts.items():
+        setattr(server, name, value)
+    return report
+
+
+def _server_facts(discovery: Discovery) -> dict[str, Any]:
+    return {
+        "settled_protocol": discovery.protocol,
+        "protocol_version": discovery.protocol_version,
+        "server_name": discovery.server_name,
+        "server_version": discovery.server_version,
+        "instructions": discovery.instructions,
+        "last_synced": timezone.now(),
+        "last_error": "",
+    }
+
+
+def _write(plan: SyncPlan, using: str) -> None:
+    tools = MCPTool.objects.using(using)
+    tools.bulk_create(plan.new)
+    if plan.updated:
+        # An upsert of rows that exist: fifteen times as fast as `bulk_update`, whose statement
+        # has a branch for each field of each row.
+        with_target = connections[using].features.supports_update_conflicts_with_target
+        tools.bulk_create(
+            plan.updated,
+            update_conflicts=True,
+            unique_fields=["id"] if with_target else None,
+            update_fields=_WRITTEN,
+        )
+    if plan.gone:
+        tools.filter(pk__in=plan.gone).update(available=False)
+    if plan.returned:
+        tools.filter(pk__in=plan.returned).update(available=True)
+
+
+def _warning(discovery: Discovery) -> str:
+    skipped = "; ".join(f"{tool.name}: {tool.reason}" for tool in discovery.skipped)
+    return f"{len(discovery.skipped)} left out. {skipped}"[:500] if skipped else ""
