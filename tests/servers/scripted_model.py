@@ -182,6 +182,7 @@ class ScriptedModel:
         self._closing = threading.Event()
         self._connections: dict[socket.socket, threading.Thread] = {}
         self.requests: list[Request] = []
+        self.connections_made = 0
         self.hung_up = threading.Event()
         """Set once a client left before its reply was complete."""
         self.arrived = threading.Semaphore(0)
@@ -230,11 +231,6 @@ class ScriptedModel:
         """What a client takes as `OPENAI_BASE_URL`."""
         return f"http://127.0.0.1:{self._port}/v1"
 
-    @property
-    def connections(self) -> int:
-        """The connections that are open now."""
-        return len(self._connections)
-
     def _accept(self) -> None:
         while not self._closing.is_set():
             connection, _ = self._listener.accept()
@@ -242,6 +238,7 @@ class ScriptedModel:
             thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
             with self._lock:
                 self._connections[connection] = thread
+                self.connections_made += 1
             thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
