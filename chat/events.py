@@ -7,11 +7,13 @@ lost wake-up costs `POLL_SECONDS` and never an event.
 import asyncio
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Max
 
 from .models import TurnEvent
@@ -94,18 +96,30 @@ class AsyncListener:
 
 
 class EventLog:
-    """Writes the events of one turn. Only the process that runs the turn may hold one."""
+    """Writes the events of one turn. Only the process that runs the turn may hold one.
 
-    def __init__(self, turn_id: UUID) -> None:
+    `last` is the number of the turn's last event, where the caller knows it.
+    """
+
+    def __init__(self, turn_id: UUID, last: int | None = None) -> None:
         self.turn_id = turn_id
-        last = TurnEvent.objects.filter(turn_id=turn_id).aggregate(last=Max("seq"))["last"]
+        if last is None:
+            last = TurnEvent.objects.filter(turn_id=turn_id).aggregate(last=Max("seq"))["last"]
         self._seq = last or 0
 
     def append(self, kind: TurnEvent.Kind, **data: Any) -> None:
-        """Add an event and wake the readers."""
-        self._seq += 1
-        TurnEvent.objects.create(turn_id=self.turn_id, seq=self._seq, kind=kind, data=data)
-        wake_ups.wake(self.turn_id)
+        """Add an event; its readers wake when it is committed."""
+        self.append_all([(kind, data)])
+
+    def append_all(self, events: Iterable[tuple[TurnEvent.Kind, dict[str, Any]]]) -> None:
+        """Add events in this order; their readers wake when they are committed."""
+        rows = [
+            TurnEvent(turn_id=self.turn_id, seq=seq, kind=kind, data=data)
+            for seq, (kind, data) in enumerate(events, start=self._seq + 1)
+        ]
+        TurnEvent.objects.bulk_create(rows)
+        self._seq += len(rows)
+        transaction.on_commit(partial(wake_ups.wake, self.turn_id))
 
     def fold_text(self) -> None:
         """Delete the text events, once their text stands in the turn's messages."""

@@ -1,6 +1,7 @@
 """Conversations, their messages, the turns that answer them, tool calls and the event log."""
 
 import uuid
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Self
 
@@ -57,6 +58,14 @@ class TurnQuerySet(models.QuerySet["Turn"]):
     def abandoned(self) -> Self:
         """Turns whose process gave no sign of life for longer than its lease."""
         return self.filter(status=Turn.Status.RUNNING, lease_until__lt=timezone.now())
+
+    def held_by(self, owners: Iterable[uuid.UUID]) -> Self:
+        """Running turns whose lease is one of these."""
+        return self.filter(status=Turn.Status.RUNNING, lease_owner__in=owners)
+
+    def renew(self) -> int:
+        """Give a sign of life for all of them; returns how many there are."""
+        return self.update(lease_until=timezone.now() + LEASE)
 
 
 class Turn(models.Model):
@@ -142,22 +151,21 @@ class Turn(models.Model):
         )
         return claimed == 1
 
-    def renew(self, owner: uuid.UUID) -> bool:
-        """Give a sign of life; false where the turn is no longer ours to run."""
-        renewed = self._held_by(owner).update(lease_until=timezone.now() + LEASE)
-        return renewed == 1
-
     def finish(self, owner: uuid.UUID, status: str, notice: str = "") -> bool:
         """End the turn; false where it was no longer ours to end."""
-        ended = self._held_by(owner).update(
-            status=status,
-            notice=notice[:500],
-            lease_owner=None,
-            lease_until=None,
-            rounds=self.rounds,
-            prompt_tokens=self.prompt_tokens,
-            completion_tokens=self.completion_tokens,
-            finished_at=timezone.now(),
+        ended = (
+            Turn.objects.held_by([owner])
+            .filter(pk=self.pk)
+            .update(
+                status=status,
+                notice=notice[:500],
+                lease_owner=None,
+                lease_until=None,
+                rounds=self.rounds,
+                prompt_tokens=self.prompt_tokens,
+                completion_tokens=self.completion_tokens,
+                finished_at=timezone.now(),
+            )
         )
         return ended == 1
 
@@ -170,9 +178,6 @@ class Turn(models.Model):
             return True
         asked = Turn.objects.filter(pk=self.pk, status=self.Status.RUNNING)
         return asked.update(cancel_requested=True) == 1
-
-    def _held_by(self, owner: uuid.UUID) -> TurnQuerySet:
-        return Turn.objects.filter(pk=self.pk, status=self.Status.RUNNING, lease_owner=owner)
 
 
 class Message(models.Model):

@@ -1,1 +1,106 @@
 """What a person may do to a conversation: send, try again, stop."""
+
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from automate.conf import conf
+
+from .executors import executor
+from .models import Conversation, Message, Turn
+from .recovery import interrupt_abandoned
+from .running import cancel
+
+_TITLE_CHARACTERS = 60
+
+
+class TurnInProgress(Exception):
+    """The assistant is still answering in this conversation; nothing was stored."""
+
+
+def send_message(user: Any, conversation: Conversation | None, text: str, submission: UUID) -> Turn:
+    """Store what a person wrote and let a turn answer it; a new conversation where there is none.
+
+    `submission` is the browser's own id for this message: sent twice, the first turn is returned
+    and nothing is stored again.
+
+    Raises:
+        ValidationError: the text is empty or too long.
+        TurnInProgress: a turn of this conversation is not over yet.
+    """
+    if earlier := Turn.objects.owned_by(user).filter(submission=submission).first():
+        return earlier
+    text = _clean(text)
+    if conversation is not None:
+        interrupt_abandoned(conversation.turns.all())
+    with transaction.atomic():
+        if conversation is None:
+            conversation = Conversation.objects.create(user=user, title=_title(text))
+        turn, is_new = _begin(conversation, submission)
+        if is_new:
+            Message.objects.create(
+                conversation=conversation, turn=turn, role=Message.Role.USER, content=text
+            )
+    return turn
+
+
+def retry_turn(turn: Turn, submission: UUID) -> Turn:
+    """Answer again after a turn that failed, was stopped or interrupted; nothing is sent anew.
+
+    Raises:
+        TurnInProgress: a turn of this conversation is not over yet.
+    """
+    with transaction.atomic():
+        return _begin(turn.conversation, submission)[0]
+
+
+def stop_turn(turn: Turn) -> None:
+    """Stop the model and the tools of this turn; a turn that is over stays as it is."""
+    turn.request_cancel()
+    cancel(turn.pk)
+
+
+def _begin(conversation: Conversation, submission: UUID) -> tuple[Turn, bool]:
+    try:
+        with transaction.atomic():
+            turn = Turn.objects.create(conversation=conversation, submission=submission)
+    except IntegrityError:
+        earlier = conversation.turns.filter(submission=submission).first()
+        if earlier is None:
+            raise TurnInProgress(_("The assistant is still answering.")) from None
+        return earlier, False
+    Conversation.objects.filter(pk=conversation.pk).update(updated_at=timezone.now())
+    transaction.on_commit(partial(executor().submit, turn.pk))
+    return turn, True
+
+
+def _clean(text: str) -> str:
+    # PostgreSQL stores no NUL, and no database a lone surrogate.
+    text = text.replace("\x00", "").encode(errors="replace").decode().strip()
+    limit = conf().MAX_MESSAGE_CHARACTERS
+    if not text:
+        raise ValidationError(_("Write a message first."), code="empty")
+    if len(text) > limit:
+        raise ValidationError(
+            ngettext(
+                "This message has %(length)s characters; the limit is %(limit)s character.",
+                "This message has %(length)s characters; the limit is %(limit)s characters.",
+                limit,
+            )
+            % {"length": f"{len(text):,}", "limit": f"{limit:,}"},
+            code="too_long",
+        )
+    return text
+
+
+def _title(text: str) -> str:
+    line = " ".join(text.split())
+    if len(line) <= _TITLE_CHARACTERS:
+        return line
+    return line[: _TITLE_CHARACTERS - 1].rsplit(" ", 1)[0] + "…"

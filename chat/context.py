@@ -1,0 +1,77 @@
+"""A conversation's rows as the messages that a model is sent."""
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+
+from automate.conf import Settings
+
+from .models import Conversation, Message, ToolCall
+
+ModelMessage = dict[str, Any]
+
+
+def model_messages(conversation: Conversation, settings: Settings) -> list[ModelMessage]:
+    """The system prompt and the conversation so far, in a form that every API takes.
+
+    Each call has exactly one answer, whatever became of it. Where the history is too long, its
+    oldest turns are left out whole, never the newest.
+    """
+    rows = conversation.messages.prefetch_related("tool_calls").order_by("pk")
+    turns = [
+        [entry for row in turn_rows for entry in _entries(row)]
+        for _turn_id, turn_rows in groupby(rows, key=lambda row: row.turn_id)
+    ]
+    kept: list[list[ModelMessage]] = []
+    size = 0
+    for entries in reversed(turns):
+        size += sum(map(_size, entries))
+        if kept and size > settings.MAX_HISTORY_CHARACTERS:
+            break
+        kept.append(entries)
+    history = [entry for entries in reversed(kept) for entry in entries]
+    return [{"role": "system", "content": settings.SYSTEM_PROMPT}, *history]
+
+
+def assistant_entry(text: str, calls: Iterable[ToolCall]) -> ModelMessage:
+    """An answer of the model, with the calls that it asked for."""
+    entry: ModelMessage = {"role": "assistant", "content": text or None}
+    tool_calls = [
+        {
+            "id": call.call_id,
+            "type": "function",
+            "function": {"name": call.function_name, "arguments": call.arguments_text},
+        }
+        for call in calls
+    ]
+    if tool_calls:
+        entry["tool_calls"] = tool_calls
+    return entry
+
+
+def tool_entry(call: ToolCall) -> ModelMessage:
+    """The answer to one call."""
+    return {"role": "tool", "tool_call_id": call.call_id, "content": _answer(call)}
+
+
+def _entries(message: Message) -> list[ModelMessage]:
+    if message.role == Message.Role.USER:
+        return [{"role": "user", "content": message.content}]
+    calls = list(message.tool_calls.all())
+    if not calls and (message.interrupted or not message.content):
+        # Half an answer: the model is asked again, and does not read its own broken start.
+        return []
+    return [assistant_entry(message.content, calls), *map(tool_entry, calls)]
+
+
+def _answer(call: ToolCall) -> str:
+    if call.status == ToolCall.Status.SUCCEEDED:
+        return call.result_text
+    if call.status == ToolCall.Status.FAILED and call.result_text:
+        return f"The tool failed: {call.result_text}"
+    return f"Error: {call.error or 'this call has no answer yet.'}"
+
+
+def _size(entry: ModelMessage) -> int:
+    calls = entry.get("tool_calls", ())
+    return len(entry["content"] or "") + sum(len(call["function"]["arguments"]) for call in calls)

@@ -1,0 +1,215 @@
+"""From what a model asked for to what its tools answered: parse, check, call, store."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict
+from queue import SimpleQueue
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from automate.catalog import tool_for_call
+from automate.conf import Settings
+from automate_llm.cancellation import Cancellation
+from automate_llm.exceptions import (
+    CallCancelled,
+    InvalidArguments,
+    MCPClientError,
+    SchemaError,
+)
+from automate_llm.mcp_client import MCPClient
+from automate_llm.providers.base import RequestedCall
+from automate_llm.results import model_text
+from automate_llm.strict_json import storable
+from automate_llm.validation import validate_arguments
+from automate_llm.values import Progress, ToolResult
+
+from .events import EventLog
+from .limits import TurnLimits
+from .models import ToolCall, Turn, TurnEvent
+
+Outcome = ToolResult | Exception
+_MAX_ARGUMENT_CHARACTERS = 1_000_000
+
+
+class Dispatcher:
+    """The tool calls of one turn. All its rows are written by the thread that runs the turn."""
+
+    def __init__(
+        self,
+        turn: Turn,
+        log: EventLog,
+        limits: TurnLimits,
+        cancellation: Cancellation,
+        settings: Settings,
+    ) -> None:
+        self._turn = turn
+        self._user = turn.conversation.user
+        self._log = log
+        self._limits = limits
+        self._cancellation = cancellation
+        self._settings = settings
+        self._uncertain: set[tuple[str, str]] = set()
+
+    def prepare(self, requested: RequestedCall) -> ToolCall:
+        """The row for a call, unsaved: pending, or refused with the reason for the model."""
+        call = ToolCall(
+            turn=self._turn,
+            call_id=requested.id[:200],
+            function_name=requested.name[:200],
+            title=requested.name[:200],
+        )
+        try:
+            call.arguments = _parsed(requested.arguments)
+        except ValueError as exc:
+            call.arguments_text = "{}"  # a history with broken JSON is refused by some servers
+            self._limits.count_repair()
+            return self._refused(call, str(exc))
+        call.arguments_text = json.dumps(call.arguments, ensure_ascii=False)
+        tool = tool_for_call(self._user, requested.name)
+        if tool is None:
+            self._limits.count_repair()
+            return self._refused(
+                call, _("There is no tool of this name now. Use only the tools that are listed.")
+            )
+        call.tool, call.tool_version = tool, tool.version
+        call.server_name, call.title = tool.server.name, tool.title or tool.name
+        try:
+            validate_arguments(tool.input_schema, call.arguments)
+        except InvalidArguments as exc:
+            self._limits.count_repair()
+            return self._refused(call, _("The arguments do not fit: %(why)s") % {"why": exc})
+        except SchemaError as exc:
+            return self._refused(call, _("The tool cannot be used: %(why)s") % {"why": exc})
+        if reason := self._limits.refusal(call.function_name, _canonical(call)):
+            return self._refused(call, reason)
+        if (call.function_name, _canonical(call)) in self._uncertain:
+            return self._refused(
+                call,
+                _("Nobody knows whether the same call already did its work. Ask the person first."),
+            )
+        return call
+
+    def run(self, calls: list[ToolCall]) -> None:
+        """Make every pending call, several at a time, and store each outcome as it comes."""
+        pending = [call for call in calls if call.status == ToolCall.Status.PENDING]
+        if len(pending) == 1:
+            call = pending[0]
+            self._begin(call)
+            self._store(call, self._outcome(call, lambda word: self._progress(call, word)))
+        elif pending:
+            self._run_in_parallel(pending)
+
+    def _run_in_parallel(self, pending: list[ToolCall]) -> None:
+        news: SimpleQueue[tuple[ToolCall, Outcome | Progress]] = SimpleQueue()
+        waiting: Iterator[ToolCall] = iter(pending)
+
+        def report(call: ToolCall) -> None:
+            try:
+                news.put((call, self._outcome(call, lambda word: news.put((call, word)))))
+            except Exception as exc:  # carried to the turn's thread, which raises it
+                news.put((call, exc))
+
+        def start_next() -> int:
+            call = next(waiting, None)
+            if call is None:
+                return 0
+            self._begin(call)
+            name = f"automate-call-{call.pk}"
+            threading.Thread(target=report, args=(call,), name=name, daemon=True).start()
+            return 1
+
+        under_way = sum(start_next() for _ in range(self._settings.PARALLEL_CALLS))
+        while under_way:
+            call, word = news.get()
+            if isinstance(word, Progress):
+                self._progress(call, word)
+            else:
+                self._store(call, word)
+                under_way += start_next() - 1
+
+    def _begin(self, call: ToolCall) -> None:
+        """Commit that the call is under way; only then may its request leave."""
+        call.status, call.started_at = ToolCall.Status.RUNNING, timezone.now()
+        with transaction.atomic():
+            call.save(update_fields=["status", "started_at"])
+            self._log.append(TurnEvent.Kind.CALL, call=call.pk)
+
+    def _outcome(self, call: ToolCall, on_progress: Any) -> Outcome:
+        """What came of the call. Touches the network and no row."""
+        if call.tool is None:
+            return MCPClientError(_("The tool is gone."))
+        client = MCPClient(call.tool.server, principal=str(self._user.pk))
+        try:
+            return client.call(
+                call.tool.name,
+                call.arguments,
+                cancellation=self._cancellation,
+                on_progress=on_progress,
+            )
+        except MCPClientError as exc:
+            return exc
+
+    def _store(self, call: ToolCall, outcome: Outcome) -> None:
+        call.finished_at = timezone.now()
+        if isinstance(outcome, ToolResult):
+            failed = outcome.is_error
+            call.status = ToolCall.Status.FAILED if failed else ToolCall.Status.SUCCEEDED
+            call.result = asdict(outcome)
+            call.result_text = model_text(outcome, self._settings.MAX_RESULT_CHARACTERS)
+            call.error = _("The tool reported a failure.") if failed else ""
+        else:
+            self._store_failure(call, outcome)
+        with transaction.atomic():
+            call.save(update_fields=["status", "result", "result_text", "error", "finished_at"])
+            self._log.append(TurnEvent.Kind.CALL, call=call.pk)
+
+    def _store_failure(self, call: ToolCall, error: Exception) -> None:
+        if not isinstance(error, MCPClientError):
+            raise error
+        uncertain = error.may_have_run
+        call.error = str(error)[:400]
+        if uncertain:
+            call.error += " " + _("The tool may have done its work.")
+        if isinstance(error, CallCancelled):
+            call.status = ToolCall.Status.CANCELLED
+        elif uncertain:
+            call.status = ToolCall.Status.UNKNOWN
+            if not _read_only(call):
+                self._uncertain.add((call.function_name, _canonical(call)))
+        else:
+            call.status = ToolCall.Status.FAILED
+
+    def _progress(self, call: ToolCall, progress: Progress) -> None:
+        self._log.append(TurnEvent.Kind.PROGRESS, call=call.pk, **asdict(progress))
+
+    def _refused(self, call: ToolCall, reason: str) -> ToolCall:
+        call.status, call.error = ToolCall.Status.REFUSED, reason[:500]
+        call.finished_at = timezone.now()
+        return call
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """The arguments as an object; none at all are an empty one."""
+    if len(text) > _MAX_ARGUMENT_CHARACTERS:
+        raise ValueError(_("The arguments are longer than 1 MB."))
+    try:
+        arguments = json.loads(text.strip() or "{}")
+    except (ValueError, RecursionError):
+        raise ValueError(_("The arguments are not valid JSON. Write one JSON object.")) from None
+    if not isinstance(arguments, dict):
+        raise ValueError(_("The arguments are not a JSON object."))
+    if not storable(arguments):
+        raise ValueError(_("The arguments hold a number or a character that JSON does not have."))
+    return arguments
+
+
+def _canonical(call: ToolCall) -> str:
+    return json.dumps(call.arguments, sort_keys=True, separators=(",", ":"))
+
+
+def _read_only(call: ToolCall) -> bool:
+    return bool(call.tool and call.tool.annotations.get("readOnlyHint") is True)

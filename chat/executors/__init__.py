@@ -1,0 +1,43 @@
+"""Where turns run. An executor carries a turn's id and nothing else.
+
+All reliability lies in the turn's row: an id that is delivered twice runs once, and one that is
+never delivered is found by the next sweep.
+"""
+
+from functools import cache
+from typing import Protocol
+from uuid import UUID
+
+from django.core.exceptions import ImproperlyConfigured
+
+from automate.conf import conf
+
+
+class Executor(Protocol):
+    """Takes the ids of turns and has them run, sooner or later, at least once."""
+
+    def start(self) -> None:
+        """Begin to work, and find what an earlier process left; a second call does nothing."""
+        ...
+
+    def submit(self, turn_id: UUID) -> None:
+        """Have this turn run."""
+        ...
+
+
+def executor() -> Executor:
+    """The executor that `AUTOMATE["EXECUTOR"]` names.
+
+    Raises:
+        ImproperlyConfigured: there is none of that name.
+    """
+    return _executor(conf().EXECUTOR)
+
+
+@cache
+def _executor(name: str) -> Executor:
+    if name == "thread":
+        from .thread import ThreadExecutor
+
+        return ThreadExecutor()
+    raise ImproperlyConfigured(f"AUTOMATE['EXECUTOR'] is {name!r}; it may be 'thread'.")

@@ -1,0 +1,67 @@
+"""What one turn may use, and the sentences for when it has used it."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from django.utils.translation import gettext as _
+
+from automate.conf import Settings
+from automate_llm.providers.base import Usage
+
+
+@dataclass(slots=True)
+class TurnLimits:
+    """Counts what a turn uses. `reached` says which limit ended its use of tools, if one did."""
+
+    settings: Settings
+    rounds: int = 0
+    calls: int = 0
+    repairs: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    reached: str = ""
+    same_calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def count_round(self) -> None:
+        """Another model request; the last one that is allowed gets no tools."""
+        self.rounds += 1
+        if self.rounds >= self.settings.MAX_ROUNDS:
+            self._reach(_("Stopped using tools after %(count)s rounds.") % {"count": self.rounds})
+
+    def count_usage(self, usage: Usage) -> None:
+        """Add what the model's server counted."""
+        self.prompt_tokens += usage.prompt_tokens
+        self.completion_tokens += usage.completion_tokens
+        if self.prompt_tokens + self.completion_tokens >= self.settings.MAX_TURN_TOKENS:
+            self._reach(
+                _("Stopped using tools after %(count)s tokens.")
+                % {"count": f"{self.prompt_tokens + self.completion_tokens:,}"}
+            )
+
+    def refusal(self, function_name: str, arguments: str) -> str:
+        """Count a call; why it may not be made, empty where it may."""
+        if self.reached:
+            return self.reached
+        if self.calls >= self.settings.MAX_TOOL_CALLS:
+            self._reach(_("Stopped after %(count)s tool calls.") % {"count": self.calls})
+        elif self.same_calls[function_name, arguments] >= self.settings.MAX_SAME_CALLS:
+            self._reach(
+                _("Stopped: the same call was asked for more than %(count)s times.")
+                % {"count": self.settings.MAX_SAME_CALLS}
+            )
+        else:
+            self.calls += 1
+            self.same_calls[function_name, arguments] += 1
+        return self.reached
+
+    def count_repair(self) -> None:
+        """The model wrote arguments that do not fit, and may mend them so many times."""
+        self.repairs += 1
+        if self.repairs > self.settings.MAX_REPAIRS:
+            self._reach(
+                _("Stopped: %(count)s calls had arguments that do not fit their tools.")
+                % {"count": self.repairs}
+            )
+
+    def _reach(self, sentence: str) -> None:
+        self.reached = self.reached or sentence

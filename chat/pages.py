@@ -1,0 +1,149 @@
+"""What the chat pages show: rows gathered in a fixed number of queries, however long they are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import groupby
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Prefetch, QuerySet
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+
+from automate.conf import conf
+from automate.models import MCPServer, MCPTool
+from automate.secrets import resolve_secret
+from automate_llm.exceptions import SecretUnavailable
+
+from .models import Conversation, Message, ToolCall, Turn
+
+RECENT_CONVERSATIONS = 100
+SUGGESTIONS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Conversations that were last used in the same stretch of time."""
+
+    title: str
+    conversations: Sequence[Conversation]
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A tool that a new conversation can begin with."""
+
+    title: str
+    description: str
+    draft: str
+
+    @property
+    def query(self) -> str:
+        """The part of an address that puts the draft into the composer."""
+        return urlencode({"draft": self.draft})
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """What somebody with the right to it should do before the chat can be of use."""
+
+    text: str
+    url: str = ""
+
+
+def messages() -> QuerySet[Message]:
+    """Messages with their tool calls; what a call returned in full stays in the database."""
+    calls = ToolCall.objects.defer("result").order_by("pk")
+    return Message.objects.order_by("pk").prefetch_related(Prefetch("tool_calls", calls))
+
+
+def turns(conversation: Conversation) -> list[Turn]:
+    """The conversation's turns in order, each with its messages and their calls."""
+    found = conversation.turns.order_by("created_at")
+    return list(found.prefetch_related(Prefetch("messages", messages())))
+
+
+def history(user: Any, limit: int | None = RECENT_CONVERSATIONS) -> tuple[list[Period], bool]:
+    """This person's conversations, latest first, and whether there are more than the limit."""
+    found = Conversation.objects.owned_by(user).order_by("-updated_at")
+    rows = list(found if limit is None else found[: limit + 1])
+    is_cut = limit is not None and len(rows) > limit
+    rows = rows[:limit]
+    return [Period(title, list(group)) for title, group in groupby(rows, _period)], is_cut
+
+
+def _period(conversation: Conversation) -> str:
+    day = timezone.localdate(conversation.updated_at)
+    today = timezone.localdate()
+    if day >= today:
+        return _("Today")
+    if day == today - timedelta(days=1):
+        return _("Yesterday")
+    if day > today - timedelta(days=7):
+        return _("Last 7 days")
+    if day > today - timedelta(days=30):
+        return _("Last 30 days")
+    return _("Older")
+
+
+def suggestions() -> list[Suggestion]:
+    """A few usable tools, from as many servers as possible."""
+    usable = MCPTool.objects.usable().select_related("server")
+    by_server: dict[int, list[MCPTool]] = {}
+    for tool in usable.defer("input_schema", "output_schema", "approved_definition")[:100]:
+        by_server.setdefault(tool.server_id, []).append(tool)
+    chosen: list[MCPTool] = []
+    while len(chosen) < SUGGESTIONS and any(by_server.values()):
+        chosen.extend(tools.pop(0) for tools in by_server.values() if tools)
+    return [_suggestion(tool) for tool in chosen[:SUGGESTIONS]]
+
+
+def _suggestion(tool: MCPTool) -> Suggestion:
+    title = str(tool)
+    sentence = tool.description.split("\n", 1)[0].split(". ", 1)[0]
+    return Suggestion(
+        title=title,
+        description=Truncator(sentence).chars(90),
+        draft=_("Use “%(tool)s”: ") % {"tool": title},
+    )
+
+
+def next_steps() -> list[NextStep]:
+    """What is missing before the assistant can answer, or can use a tool; empty when all is set."""
+    steps = []
+    if problem := _model_problem():
+        steps.append(NextStep(problem))
+    servers = MCPServer.objects.enabled()
+    if not servers.exists():
+        steps.append(NextStep(_("Add an MCP server."), _admin("mcpserver", "add")))
+    elif not MCPTool.objects.usable().exists():
+        if MCPTool.objects.awaiting_review().exists():
+            step = NextStep(_("Review the tools that wait for it."), _admin("mcptool"))
+        else:
+            step = NextStep(_("Sync the tools of a server."), _admin("mcpserver"))
+        steps.append(step)
+    return steps
+
+
+def _model_problem() -> str:
+    model = conf().MODELS.get("default", {})
+    if not model.get("MODEL"):
+        return _("Name a model in the setting AUTOMATE[\"MODELS\"][\"default\"].")
+    key = model.get("API_KEY", "")
+    if model.get("BASE_URL"):
+        return ""
+    try:
+        resolve_secret(key)
+    except SecretUnavailable as problem:
+        return _("Give the model's API key. %(problem)s") % {"problem": problem}
+    return ""
+
+
+def _admin(model: str, page: str = "changelist") -> str:
+    try:
+        return reverse(f"admin:automate_{model}_{page}")
+    except NoReverseMatch:
+        return ""
