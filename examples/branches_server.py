@@ -56,7 +56,7 @@ BRANCHES: dict[str, dict[str, Any]] = {
     },
 }
 
-TOOLS = [
+TOOLS: list[dict[str, Any]] = [
     {
         "name": "find_branches",
         "description": "Find branches of the shop by city or by a service that they offer.",
