@@ -66,6 +66,7 @@ def test_the_request_carries_messages_prepared_tools_and_options():
 
     (request,) = ask.model.requests
     assert request.path == "/v1/chat/completions"
+    assert request.headers["accept-encoding"] == "identity"
     assert TOOLS in request.content
     assert request.body == {
         "model": "scripted",
