@@ -1,0 +1,131 @@
+"""Arguments that a model wrote, held to the tool's own schema.
+
+JSON Schema 2020-12 in full (2019-09 and draft-07 where `$schema` says so), by jsonschema's
+keywords. Nothing is fetched, and a check ends within its time whatever the schema and the
+arguments are: steps are counted and patterns interrupted, both against the CPU time of the
+thread that checks, so a busy machine does not fail a harmless call.
+
+`format` is held to where it is listed in `formats`. 1.0 is an integer, true is no number.
+"""
+
+import hashlib
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
+from itertools import islice
+from typing import Any
+
+from .evaluation import Evaluation, Program
+from .exceptions import InvalidArguments, SchemaError
+from .patterns import MAX_SUBJECT, Clock, TooLong, TooSlow
+from .problems import sentence
+from .schemas import ENCODE, NUL, canonical_bytes, examine, nested_deeper
+
+MAX_ARGUMENTS = 1_000_000
+MAX_DEPTH = 64
+MAX_PROBLEMS = 8
+TIME_LIMIT = 0.25
+
+# Bytes of schema text behind the programs that are kept; the objects take about ten times that.
+_CACHE_BYTES = 8_000_000
+
+
+class _Programs:
+    """The schemas used last, ready to run, bounded by the size of their text. Thread-safe."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._lock = threading.Lock()
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._kept: OrderedDict[Hashable, tuple[Program, int]] = OrderedDict()
+
+    def get(self, schema: Mapping[str, Any], key: Hashable | None) -> Program:
+        data = b""
+        if key is None:
+            data = canonical_bytes(schema)
+            key = hashlib.blake2b(data, digest_size=16).digest()
+        with self._lock:
+            if kept := self._kept.get(key):
+                self._kept.move_to_end(key)
+                return kept[0]
+        data = data or canonical_bytes(schema)
+        # Its own copy: the caller may change what it passed.
+        own = json.loads(data)
+        program = Program(own, examine(own))
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = (program, len(data))
+                self._bytes += len(data)
+            while self._bytes > self._max_bytes:
+                _key, (_program, size) = self._kept.popitem(last=False)
+                self._bytes -= size
+        return program
+
+
+_programs = _Programs(_CACHE_BYTES)
+
+
+def validate_arguments(
+    schema: Mapping[str, Any],
+    arguments: Any,
+    *,
+    key: Hashable | None = None,
+    time_limit: float = TIME_LIMIT,
+) -> None:
+    """Return if the arguments, as `json.loads` gave them, fit the schema.
+
+    `key` may stand for the schema's content, such as a tool's id and version; a schema that was
+    seen under it is not read again. `time_limit` is in seconds of CPU time.
+
+    Raises:
+        InvalidArguments: they do not fit; `problems` are sentences for the model, at most 8.
+        SchemaError: the schema is broken, or the check could not be ended within its limits.
+    """
+    _check_limits(arguments)
+    try:
+        program = _programs.get(schema, key)
+        problems = Evaluation(program, Clock(time_limit)).descend(arguments, program.schema)
+        if (first := next(problems, None)) is None:
+            return
+        sentences = {sentence(first): None}
+        for problem in islice(problems, 10 * MAX_PROBLEMS):
+            sentences[sentence(problem)] = None
+            if len(sentences) == MAX_PROBLEMS:
+                break
+    except TooSlow:
+        raise SchemaError(
+            f"Holding the arguments to the schema took more than {time_limit:g} s of computing; "
+            "simplify its patterns and references."
+        ) from None
+    except TooLong:
+        raise InvalidArguments(
+            [f"$ holds a text of over {MAX_SUBJECT:,} characters that must match a pattern."]
+        ) from None
+    except RecursionError:
+        raise SchemaError(
+            "The schema's references lead in a circle, or it is nested too deep together with "
+            "the arguments; flatten it."
+        ) from None
+    raise InvalidArguments(list(sentences))
+
+
+def _check_limits(arguments: Any) -> None:
+    """Refuse what is no JSON object of ordinary size, before any schema sees it."""
+    if type(arguments) is not dict:
+        raise InvalidArguments(["$ must be a JSON object."])
+    try:
+        text = ENCODE(arguments)
+        size = len(text) if text.isascii() else len(text.encode())
+    except UnicodeEncodeError:
+        raise InvalidArguments(["$ holds half a surrogate pair, which is no character."]) from None
+    except (TypeError, ValueError, RecursionError):
+        raise InvalidArguments(
+            ["$ must be plain JSON with finite numbers, not nested too deep."]
+        ) from None
+    if size > MAX_ARGUMENTS:
+        raise InvalidArguments([f"$ has {size:,} bytes; at most {MAX_ARGUMENTS:,} are allowed."])
+    if "\\u0000" in text and NUL.search(text):
+        raise InvalidArguments(["$ holds a NUL character (\\u0000); leave it out."])
+    if nested_deeper(arguments, MAX_DEPTH):
+        raise InvalidArguments([f"$ is nested deeper than {MAX_DEPTH} levels; make it flatter."])
