@@ -35,6 +35,7 @@ class Child:
         *,
         log: Path,
         environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
     ) -> None:
         self.name = name
         self.log = log
@@ -48,6 +49,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 env={**os.environ, **(environment or {})},
+                cwd=directory,
                 start_new_session=True,
             )
         self._reader = threading.Thread(target=self._listen, name=f"{name} output")
@@ -71,6 +73,10 @@ class Child:
     def pid(self) -> int:
         """The number of its process."""
         return self._process.pid
+
+    def wait(self) -> int:
+        """Stay until it ends by itself; how it ended."""
+        return self._process.wait()
 
     @property
     def exit_code(self) -> int | None:
