@@ -1,0 +1,82 @@
+"""A person, a scripted model, and servers whose tools are really synced."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from automate.models import MCPServer
+from automate.sync import sync_server
+from chat.models import Turn
+from chat.submission import send_message
+from tests.servers.mcp_sdk import Offer, SDKServer
+from tests.servers.scripted_model import Script, ScriptedModel
+
+
+@pytest.fixture
+def user(db: None) -> Any:
+    return get_user_model().objects.create_user("ann", password="password")
+
+
+@pytest.fixture
+def model(settings: Any) -> Iterator[Callable[..., ScriptedModel]]:
+    """Let the site's model answer by a script: `model([calls(…), text(…)], MAX_ROUNDS=2)`."""
+    with ExitStack() as running:
+
+        def start(script: Script, **automate: Any) -> ScriptedModel:
+            server = running.enter_context(ScriptedModel(script))
+            settings.AUTOMATE = {
+                "MODELS": {"default": {"MODEL": "scripted", "BASE_URL": server.base_url}},
+                "MCP_PRIVATE_HOSTS": ("127.0.0.1",),
+                **automate,
+            }
+            return server
+
+        yield start
+
+
+@pytest.fixture
+def shop(sdk_server: Callable[..., SDKServer]) -> Callable[..., SDKServer]:
+    """Register and sync a server: `shop(Offer("search", …))` makes the function `shop__search`."""
+
+    def register(*offers: Offer, **options: Any) -> SDKServer:
+        server = sdk_server(*offers, **options)
+        row = MCPServer.objects.create(name="Shop", slug="shop", endpoint_url=server.url)
+        assert not sync_server(row).error
+        server.requests.clear()
+        return server
+
+    return register
+
+
+@pytest.fixture
+def ask(user: Any, executor: "HeldExecutor") -> Callable[..., Turn]:
+    """Send a message without letting a turn run: `ask("Hello", conversation=…)`."""
+
+    def send(text: str = "Hello", conversation: Any = None) -> Turn:
+        return send_message(user, conversation, text, uuid4())
+
+    return send
+
+
+class HeldExecutor:
+    """Takes turns and leaves them to the test."""
+
+    def __init__(self) -> None:
+        self.turn_ids: list[Any] = []
+
+    def start(self) -> None:
+        pass
+
+    def submit(self, turn_id: Any) -> None:
+        self.turn_ids.append(turn_id)
+
+
+@pytest.fixture
+def executor(monkeypatch: pytest.MonkeyPatch) -> HeldExecutor:
+    held = HeldExecutor()
+    monkeypatch.setattr("chat.submission.executor", lambda: held)
+    return held
