@@ -5,6 +5,7 @@ before, and only a definition that is not yet prepared is read and serialised. E
 found by the content it was made of, so nothing has to be told when a row changes.
 """
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping
@@ -15,9 +16,12 @@ from typing import Generic, TypeVar
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 
+from automate_llm.exceptions import SchemaError
 from automate_llm.functions import definitions_array, function_definition
 
 from .models import MCPTool
+
+logger = logging.getLogger(__name__)
 
 User = AbstractBaseUser | AnonymousUser
 Key = TypeVar("Key", bound=Hashable)
@@ -106,15 +110,24 @@ def _prepared(rows: tuple[Row, ...]) -> Catalog:
     known = {row: _definitions.get(row[1:]) for row in rows}
     missing = [row[0] for row, definition in known.items() if definition is None]
     for tool in MCPTool.objects.filter(pk__in=missing).only(*_SHOWN):
-        definition = function_definition(tool.function_name, tool.description, tool.input_schema)
+        definition = _definition(tool)
         key = tool.function_name, tool.definition_hash
         _definitions.keep(key, definition, len(definition) + _ROW_BYTES)
         known[(tool.pk, *key)] = definition
-    present = {row: known[row] for row in rows if known[row] is not None}
+    shown = [(row, entry) for row in rows if (entry := known[row])]
     catalog = Catalog(
-        definitions=definitions_array(present.values()) if present else b"",
-        tool_ids=MappingProxyType({name: pk for pk, name, _ in present}),
+        definitions=definitions_array(entry for _, entry in shown) if shown else b"",
+        tool_ids=MappingProxyType({name: pk for (pk, name, _), _ in shown}),
     )
-    if len(present) == len(rows):
+    if None not in (known[row] for row in rows):
         _catalogs.keep(rows, catalog, len(catalog.definitions) + _ROW_BYTES * len(rows))
     return catalog
+
+
+def _definition(tool: MCPTool) -> bytes:
+    """What the model is shown; nothing where no provider could take it, so only it is missing."""
+    try:
+        return function_definition(tool.function_name, tool.description, tool.input_schema)
+    except SchemaError as exc:
+        logger.warning("Tool %r is left out of every chat: %s", tool.function_name, exc)
+        return b""

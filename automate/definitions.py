@@ -5,6 +5,7 @@ import json
 from typing import Any, TypedDict
 
 from automate_llm.exceptions import SchemaError
+from automate_llm.schemas import check_schema
 
 _MAX_PROBLEM = 500
 
@@ -30,8 +31,6 @@ def definition_hash(definition: Definition) -> str:
 
 def schema_problem(schema: dict[str, Any]) -> str:
     """Why arguments cannot be checked against this schema; empty where they can."""
-    from automate_llm.schemas import check_schema
-
     try:
         check_schema(schema)
     except SchemaError as exc:

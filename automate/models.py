@@ -12,13 +12,13 @@ from django.db.models import Case, Count, F, Q, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from automate_llm.functions import function_name
 from automate_llm.values import Connection, Protocols
 
 from .conf import conf
 from .definitions import Definition, definition_hash, schema_problem
 from .secrets import authentication_headers
 from .validators import validate_endpoint_url, validate_header_name, validate_secret_reference
-
 
 # An MCPServer.Protocol as the library spells it.
 _PROTOCOLS: dict[str, Protocols] = {"auto": "auto", "mcp": "mcp", "rest": "rest"}
@@ -148,6 +148,11 @@ class MCPServer(models.Model):
         help_text=_("Tools that the last sync left out, and why."),
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    # Only on rows from `with_tool_counts`.
+    tool_count: int
+    usable_count: int
+    review_count: int
 
     objects = MCPServerQuerySet.as_manager()
 
@@ -361,8 +366,6 @@ class MCPTool(models.Model):
 
     def _settle_definition(self) -> set[str]:
         """Bring what follows from the definition up to date; says which fields that touched."""
-        from automate_llm.functions import function_name
-
         self.function_name = self.function_name or function_name(self.server.slug, self.name)
         current = definition_hash(self.definition())
         if current == self.definition_hash:

@@ -1,0 +1,206 @@
+"""The admin of MCP servers: what they are, how they are, and the sync of their tools."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from automate.models import MCPServer
+from automate.sync import sync_servers
+from automate_llm.exceptions import MCPClientError
+
+from .forms import MCPServerForm
+
+# A change of these calls for a sync.
+_ADDRESSING = {"endpoint_url", "protocol", "auth_type", "auth_header", "auth_secret_ref"}
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[MCPServer]
+    Form = ModelForm[MCPServer]
+else:
+    ModelAdmin, Form = admin.ModelAdmin, ModelForm
+
+
+@admin.register(MCPServer)
+class MCPServerAdmin(ModelAdmin):
+    form = MCPServerForm
+    list_display = (
+        "name",
+        "slug",
+        "endpoint_url",
+        "enabled",
+        "tools_listed",
+        "tools_usable",
+        "status",
+        "last_synced",
+        "last_error",
+    )
+    list_editable = ("enabled",)
+    list_filter = ("enabled", "auth_type", "protocol")
+    search_fields = ("name", "slug", "endpoint_url")
+    actions = ("sync_tools", "enable", "disable")
+    readonly_fields = (
+        "status",
+        "last_synced",
+        "last_error",
+        "last_warning",
+        "settled_protocol",
+        "protocol_version",
+        "server_name",
+        "server_version",
+        "instructions",
+    )
+    fieldsets = (
+        (None, {"fields": ("name", "slug", "endpoint_url", "enabled")}),
+        (
+            _("Credential"),
+            {"fields": ("auth_type", "auth_header", "auth_secret_ref", "clear_secret")},
+        ),
+        (_("Behaviour"), {"fields": ("protocol", "timeout", "accept_changes")}),
+    )
+    _STATE = (
+        _("State"),
+        {
+            "fields": readonly_fields,
+            "description": _("What the last sync found out. A failed sync changes no tool."),
+        },
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[MCPServer]:
+        return MCPServer.objects.with_tool_counts()
+
+    def get_fieldsets(self, request: HttpRequest, obj: MCPServer | None = None) -> Any:
+        return self.fieldsets if obj is None else (*self.fieldsets, self._STATE)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: MCPServer | None = None) -> Any:
+        fixed = obj is not None and obj.tools.exists()
+        return ("slug", *self.readonly_fields) if fixed else self.readonly_fields
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: MCPServer | None = None) -> Any:
+        return {"slug": ("name",)} if obj is None else {}
+
+    @admin.display(description=_("tools"), ordering="tool_count")
+    def tools_listed(self, server: MCPServer) -> str:
+        if server.pk is None:
+            return "-"
+        url = reverse("admin:automate_mcptool_changelist", current_app=self.admin_site.name)
+        return format_html(
+            '<a href="{}?server__id__exact={}">{}</a>', url, server.pk, server.tool_count
+        )
+
+    @admin.display(description=_("usable"), ordering="usable_count")
+    def tools_usable(self, server: MCPServer) -> int:
+        return server.usable_count
+
+    @admin.display(description=_("status"))
+    def status(self, server: MCPServer) -> str:
+        return server_status(server)
+
+    @admin.action(description=_("Sync tools from selected servers"), permissions=["change"])
+    def sync_tools(self, request: HttpRequest, queryset: QuerySet[MCPServer]) -> None:
+        self._sync(request, list(queryset))
+
+    @admin.action(description=_("Switch on selected servers"), permissions=["change"])
+    def enable(self, request: HttpRequest, queryset: QuerySet[MCPServer]) -> None:
+        self._switch(request, queryset, enabled=True)
+
+    @admin.action(description=_("Switch off selected servers"), permissions=["change"])
+    def disable(self, request: HttpRequest, queryset: QuerySet[MCPServer]) -> None:
+        self._switch(request, queryset, enabled=False)
+
+    def save_model(self, request: HttpRequest, obj: MCPServer, form: Form, change: bool) -> None:
+        """Save what was edited and nothing else, so that a sync at the same time loses nothing."""
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        edited = set(form.changed_data)
+        if edited & {"auth_secret_ref", "clear_secret"}:
+            edited.add("auth_secret_ref")
+        obj.save(update_fields=edited - {"clear_secret"})
+
+    def response_add(
+        self, request: HttpRequest, obj: MCPServer, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        response = super().response_add(request, obj, post_url_continue)
+        return self._with_next_step(request, obj, response)
+
+    def response_change(self, request: HttpRequest, obj: MCPServer) -> HttpResponse:
+        return self._with_next_step(request, obj, super().response_change(request, obj))
+
+    def _with_next_step(
+        self, request: HttpRequest, server: MCPServer, response: HttpResponse
+    ) -> HttpResponse:
+        if "_sync" in request.POST:
+            # Not before the commit: the network must not keep the database waiting.
+            transaction.on_commit(lambda: self._sync(request, [server]))
+            page = "admin:automate_mcpserver_change"
+            return HttpResponseRedirect(
+                reverse(page, args=[server.pk], current_app=self.admin_site.name)
+            )
+        try:
+            server.connection()
+        except MCPClientError as exc:
+            self.message_user(request, f"{server}: {exc}", messages.WARNING)
+        if server.last_synced is None:
+            self.message_user(
+                request,
+                _("%(server)s has no tools yet. Next: press “Save and sync tools”.")
+                % {"server": server},
+                messages.INFO,
+            )
+        return response
+
+    def _sync(self, request: HttpRequest, servers: list[MCPServer]) -> None:
+        for server, report in zip(servers, sync_servers(servers), strict=True):
+            waiting = bool(report.added or report.changed) and not server.accept_changes
+            level = messages.WARNING if report.skipped or waiting else messages.SUCCESS
+            self.message_user(
+                request,
+                f"{server}: {report.summary}",
+                messages.ERROR if report.error else level,
+            )
+
+    def _switch(
+        self, request: HttpRequest, queryset: QuerySet[MCPServer], *, enabled: bool
+    ) -> None:
+        keys = [server.pk for server in queryset]
+        count = MCPServer.objects.filter(pk__in=keys).update(enabled=enabled)
+        words = (
+            ngettext("%d server is on.", "%d servers are on.", count)
+            if enabled
+            else ngettext("%d server is off.", "%d servers are off.", count)
+        )
+        self.message_user(request, words % count, messages.SUCCESS)
+
+
+def server_status(server: MCPServer) -> str:
+    """In words, whether a chat can use the server's tools, and what to do if it cannot.
+
+    The server comes from `with_tool_counts`.
+    """
+    if not server.enabled:
+        return gettext("Off: no chat uses its tools.")
+    if server.last_error and server.last_synced is None:
+        return gettext("Not reached yet: mend what the error says, then sync again.")
+    if server.last_error:
+        return gettext("The last sync failed; its tools stay as they were.")
+    if server.last_synced is None:
+        return gettext("Never synced: choose “Sync tools from selected servers”.")
+    if server.review_count:
+        return ngettext(
+            "%d tool waits for approval.", "%d tools wait for approval.", server.review_count
+        ) % (server.review_count,)
+    if server.last_warning:
+        return gettext("Some of its tools were left out: see the last warning.")
+    if not server.tool_count:
+        return gettext("It lists no tools.")
+    if not server.usable_count:
+        return gettext("None of its tools can be used: look at its tools.")
+    return gettext("Ready.")

@@ -1,0 +1,34 @@
+"""Fixtures of the registry: a server that lists what a test says, and its row."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from automate.models import MCPServer
+from tests.servers.rest import RestServer
+
+from .making import add_server, listed
+
+
+@pytest.fixture
+def peer() -> Iterator[RestServer]:
+    """A real server of the simple HTTP dialect."""
+    with RestServer() as server:
+        yield server
+
+
+@pytest.fixture
+def offering(peer: RestServer) -> Callable[..., None]:
+    """Say what the peer lists from now on: names, or whole tools."""
+
+    def offer(*tools: Any) -> None:
+        peer.tools = [listed(tool) if isinstance(tool, str) else tool for tool in tools]
+
+    return offer
+
+
+@pytest.fixture
+def server(db: None, peer: RestServer) -> MCPServer:
+    """The peer's row, never synced."""
+    return add_server(url=peer.url)

@@ -1,0 +1,420 @@
+"""Syncs against real servers over HTTP."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.backends.signals import connection_created
+from django.test.utils import CaptureQueriesContext, override_settings
+
+from automate.models import MCPServer, MCPTool
+from automate.sync import SyncReport, sync_server, sync_servers
+from tests.servers.mcp_sdk import Offer, SDKServer
+from tests.servers.rest import RestServer
+
+from .making import add_server, listed
+
+Offering = Callable[..., None]
+
+
+def usable_names() -> list[str]:
+    return sorted(MCPTool.objects.usable().values_list("name", flat=True))
+
+
+@pytest.fixture
+def synced(server: MCPServer, offering: Offering) -> MCPServer:
+    """A server whose tools `search` and `fetch` are stored."""
+    offering("search", "fetch")
+    assert not sync_server(server).error
+    return server
+
+
+def test_the_first_sync_makes_every_tool_usable(server: MCPServer, offering: Offering) -> None:
+    offering("search", "fetch")
+
+    report = sync_server(server)
+
+    assert (report.slug, report.added, report.error) == ("shop", ["search", "fetch"], "")
+    assert usable_names() == ["fetch", "search"]
+    assert (server.last_synced, server.settled_protocol) != (None, "")
+
+
+def test_a_vanished_tool_is_kept_but_no_longer_usable(
+    synced: MCPServer, offering: Offering
+) -> None:
+    offering("search")
+
+    report = sync_server(synced)
+
+    assert report.gone == ["fetch"]
+    assert usable_names() == ["search"]
+    assert MCPTool.objects.filter(name="fetch", available=False).exists()
+
+
+def test_a_tool_that_comes_back_is_usable_again(synced: MCPServer, offering: Offering) -> None:
+    offering("search")
+    sync_server(synced)
+    offering("search", "fetch")
+
+    report = sync_server(synced)
+
+    assert (report.returned, report.unchanged) == (["fetch"], 1)
+    assert usable_names() == ["fetch", "search"]
+
+
+def test_a_changed_tool_is_not_usable_until_it_is_approved(
+    synced: MCPServer, offering: Offering
+) -> None:
+    offering("search", listed("fetch", "Now deletes everything."))
+
+    report = sync_server(synced)
+
+    assert report.changed == ["fetch"]
+    assert usable_names() == ["search"]
+    MCPTool.objects.approve()
+    assert usable_names() == ["fetch", "search"]
+
+
+def test_a_later_tool_is_not_usable_until_it_is_approved(
+    synced: MCPServer, offering: Offering
+) -> None:
+    offering("search", "fetch", "delete")
+
+    assert sync_server(synced).added == ["delete"]
+    assert usable_names() == ["fetch", "search"]
+    MCPTool.objects.approve()
+    assert usable_names() == ["delete", "fetch", "search"]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_operators_switch_is_never_touched(
+    synced: MCPServer, offering: Offering, enabled: bool
+) -> None:
+    MCPTool.objects.update(enabled=enabled)
+    offering("search", listed("fetch", "Changed."))
+    sync_server(synced)
+    offering(listed("fetch", "Changed again."))
+    sync_server(synced)
+    offering("search", "fetch")
+    sync_server(synced)
+
+    assert set(MCPTool.objects.values_list("enabled", flat=True)) == {enabled}
+
+
+def test_a_switch_that_is_turned_during_a_sync_stays_as_it_was_turned(
+    synced: MCPServer, offering: Offering
+) -> None:
+    stale = list(synced.tools.all())
+    MCPTool.objects.disable()
+    offering(*(listed(tool.name, "Changed.") for tool in stale))
+
+    sync_server(synced)
+
+    assert not MCPTool.objects.filter(enabled=True).exists()
+
+
+def test_a_tool_with_a_broken_schema_is_shown_and_not_used(
+    server: MCPServer, offering: Offering
+) -> None:
+    offering("search", listed("fetch", schema={"type": "object", "required": "text"}))
+
+    sync_server(server)
+
+    fetch = MCPTool.objects.get(name="fetch")
+    assert (fetch.enabled, bool(fetch.schema_error), fetch.usable) == (True, True, False)
+    assert usable_names() == ["search"]
+
+
+def test_one_broken_tool_is_left_out_and_the_good_ones_stay(
+    server: MCPServer, offering: Offering
+) -> None:
+    offering("search", {"name": "broken"}, 7, "fetch")
+
+    report = sync_server(server)
+
+    assert [tool.name for tool in report.skipped] == ["broken", "number 3"]
+    assert usable_names() == ["fetch", "search"]
+    assert "broken: " in MCPServer.objects.get().last_warning
+
+
+def test_the_number_of_queries_does_not_grow_with_the_tools(
+    server: MCPServer, offering: Offering
+) -> None:
+    counts = {}
+    for tools in (2, 200):
+        MCPTool.objects.all().delete()
+        MCPServer.objects.update(tools_digest="")
+        steps = [
+            [listed(f"tool_{number}") for number in range(tools)],
+            [listed(f"tool_{number}", "Changed.") for number in range(tools)],
+            [],
+            [listed(f"tool_{number}", "Changed.") for number in range(tools)],
+        ]
+        counts[tools] = []
+        for step in steps:
+            offering(*step)
+            with CaptureQueriesContext(
+                connection,
+            ) as queries:
+                report = sync_server(server)
+            assert not report.error
+            counts[tools].append(len(queries))
+
+    assert counts[2] == counts[200]
+
+
+def test_an_unchanged_server_costs_one_write_and_one_read(synced: MCPServer) -> None:
+    before = synced.last_synced
+
+    with CaptureQueriesContext(connection) as queries:
+        report = sync_server(synced)
+
+    verbs = [query["sql"].split()[0] for query in queries if "SAVEPOINT" not in query["sql"]]
+    assert verbs == ["UPDATE", "SELECT"]
+    assert report.unchanged == 2
+    assert MCPServer.objects.get().last_synced > before
+
+
+def test_a_tool_that_was_deleted_by_hand_comes_back_for_review(synced: MCPServer) -> None:
+    MCPTool.objects.filter(name="fetch").delete()
+
+    report = sync_server(synced)
+
+    assert report.added == ["fetch"]
+    assert MCPTool.objects.get(name="fetch").review == MCPTool.Review.NEW
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_a_failed_sync_keeps_the_tools_and_says_why(
+    synced: MCPServer, peer: RestServer, status: int
+) -> None:
+    peer.refuse_with = status
+
+    report = sync_server(synced)
+
+    assert f"HTTP {status}" in report.error
+    assert MCPServer.objects.get().last_error == report.error
+    assert usable_names() == ["fetch", "search"]
+
+
+def test_a_good_sync_clears_the_error_of_a_bad_one(synced: MCPServer, peer: RestServer) -> None:
+    peer.refuse_with = 500
+    sync_server(synced)
+    peer.refuse_with = 0
+
+    sync_server(synced)
+
+    assert MCPServer.objects.get().last_error == ""
+
+
+@pytest.mark.django_db
+def test_a_server_that_is_not_there_is_a_connection_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    report = sync_server(add_server(url=f"http://127.0.0.1:{port}/api"))
+
+    assert "Connection error" in report.error
+
+
+def test_a_missing_secret_is_named_and_nothing_is_sent(
+    server: MCPServer, peer: RestServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SHOP_TOKEN", raising=False)
+    server.auth_type, server.auth_secret_ref = "bearer", "env:SHOP_TOKEN"
+
+    report = sync_server(server)
+
+    assert "SHOP_TOKEN" in report.error
+    assert peer.requests == []
+
+
+def test_the_secret_stands_in_no_error(server: MCPServer, peer: RestServer) -> None:
+    server.auth_type, server.auth_secret_ref = "bearer", "s3cret-of-the-shop"
+    peer.refuse_with = 401
+
+    report = sync_server(server)
+
+    assert peer.requests[0].headers["authorization"] == "Bearer s3cret-of-the-shop"
+    assert "s3cret" not in report.error
+
+
+def test_one_bad_server_never_stops_the_others(
+    server: MCPServer, offering: Offering, peer: RestServer
+) -> None:
+    offering("search")
+    servers = [
+        add_server("nowhere", "http://127.0.0.1:1/api"),
+        add_server("secretless", peer.url, auth_type="bearer", auth_secret_ref="env:NOT_SET_HERE"),
+        server,
+    ]
+    seen: list[SyncReport] = []
+
+    reports = sync_servers(servers, seen.append)
+
+    assert [report.slug for report in reports] == ["nowhere", "secretless", "shop"]
+    assert [bool(report.error) for report in reports] == [True, True, False]
+    assert sorted(seen, key=lambda report: report.slug) == reports
+
+
+def test_a_failure_of_our_own_is_logged_and_told_in_a_fixed_sentence(
+    synced: MCPServer, offering: Offering, caplog: pytest.LogCaptureFixture
+) -> None:
+    add_server("other").tools.create(name="x", function_name="shop__delete")
+    taken = MCPTool.objects.get(name="search").function_name.replace("search", "delete")
+    MCPTool.objects.filter(name="x").update(function_name=taken)
+    offering("search", "fetch", "delete")
+
+    report = sync_server(synced)
+
+    assert "a reason of our own" in report.error
+    assert "Sync of MCP server 'shop' failed" in caplog.text
+    assert usable_names() == ["fetch", "search", "x"]
+    assert MCPServer.objects.get(slug="shop").last_error == report.error
+
+
+def test_an_answer_from_an_endpoint_that_was_edited_meanwhile_is_not_stored(
+    server: MCPServer, offering: Offering
+) -> None:
+    offering("search")
+    MCPServer.objects.update(endpoint_url="http://127.0.0.1:1/elsewhere")
+
+    report = sync_server(server)
+
+    assert "sync it again" in report.error
+    assert not MCPTool.objects.exists()
+
+
+def test_a_server_that_was_deleted_meanwhile_is_reported(
+    server: MCPServer, offering: Offering
+) -> None:
+    offering("search")
+    MCPServer.objects.all().delete()
+
+    assert sync_server(server).error
+
+
+class Rendezvous(list[Any]):
+    """A tool list that is not read before as many readers wait for it as were asked for."""
+
+    def __init__(self, readers: int) -> None:
+        super().__init__([listed("search")])
+        self.barrier = threading.Barrier(readers, timeout=20)
+
+    def __iter__(self) -> Iterator[Any]:
+        self.barrier.wait()
+        return super().__iter__()
+
+
+class Counted(list[Any]):
+    """A tool list that knows how many readers there were at once."""
+
+    def __init__(self) -> None:
+        super().__init__([listed("search")])
+        self.lock = threading.Lock()
+        self.readers = self.most = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        with self.lock:
+            self.readers += 1
+            self.most = max(self.most, self.readers)
+        try:
+            yield from super().__iter__()
+        finally:
+            with self.lock:
+                self.readers -= 1
+
+
+@pytest.mark.django_db
+def test_servers_are_asked_at_the_same_time(peer: RestServer) -> None:
+    peer.tools = Rendezvous(readers=3)
+    servers = [add_server(f"s{n}", peer.url, settled_protocol="rest") for n in range(3)]
+
+    reports = sync_servers(servers)
+
+    assert [report.error for report in reports] == ["", "", ""]
+
+
+@pytest.mark.django_db
+@override_settings(AUTOMATE={"MCP_PRIVATE_HOSTS": ("127.0.0.1",), "SYNC_THREADS": 1})
+def test_no_more_servers_are_asked_at_once_than_the_setting_says(peer: RestServer) -> None:
+    peer.tools = tools = Counted()
+    servers = [add_server(f"s{n}", peer.url, settled_protocol="rest") for n in range(4)]
+
+    sync_servers(servers)
+
+    assert tools.most == 1
+
+
+def test_the_threads_open_no_database_connection(server: MCPServer, offering: Offering) -> None:
+    offering("search")
+    opened: list[object] = []
+
+    def remember(connection: object, **kwargs: object) -> None:
+        opened.append(connection)
+
+    connection_created.connect(remember)
+    try:
+        sync_server(server)
+    finally:
+        connection_created.disconnect(remember)
+
+    assert opened == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_syncs_of_one_server_at_once_store_each_tool_once(peer: RestServer) -> None:
+    peer.tools = Rendezvous(readers=2)
+    server = add_server(url=peer.url, settled_protocol="rest")
+    reports: list[SyncReport] = []
+
+    def sync() -> None:
+        try:
+            reports.append(sync_server(MCPServer.objects.get(pk=server.pk)))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=sync) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [report.error for report in reports] == ["", ""]
+    assert sorted(report.added for report in reports) == [[], ["search"]]
+    assert MCPTool.objects.count() == 1
+
+
+def test_a_server_of_the_real_protocol_is_found_out_and_synced(
+    db: None, sdk_server: Callable[..., SDKServer]
+) -> None:
+    peer = sdk_server(
+        Offer("search", "Finds.", title="Search", annotations={"readOnlyHint": True}),
+        Offer("fetch"),
+        Offer("order"),
+        page_size=2,
+        name="The shop",
+    )
+    server = add_server(url=peer.url)
+
+    report = sync_server(server)
+
+    assert (report.error, report.added) == ("", ["search", "fetch", "order"])
+    row = MCPServer.objects.get()
+    assert (row.settled_protocol, row.server_name) == ("mcp", "The shop")
+    search = MCPTool.objects.get(name="search")
+    assert (search.title, search.annotations["readOnlyHint"]) == ("Search", True)
+
+
+def test_a_server_that_has_moved_to_another_protocol_is_found_out_again(
+    db: None, sdk_server: Callable[..., SDKServer]
+) -> None:
+    server = add_server(url=sdk_server(Offer("search")).url, settled_protocol="rest")
+
+    report = sync_server(server)
+
+    assert (report.error, report.added) == ("", ["search"])
+    assert MCPServer.objects.get().settled_protocol == "mcp"
