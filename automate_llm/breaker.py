@@ -36,9 +36,9 @@ class Breaker:
         self._admit()
         try:
             yield
-        except (ConnectionFailed, DeadlineExceeded) as exc:
+        except (ConnectionFailed, DeadlineExceeded):
             self._failed()
-            raise exc
+            raise
         except UnexpectedStatus as exc:
             if exc.status_code >= 500:
                 self._failed()

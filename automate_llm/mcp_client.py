@@ -6,7 +6,7 @@ from typing import Any
 
 from .breaker import breaker_of
 from .cancellation import Cancellation
-from .exceptions import MCPClientError, ProtocolError, ToolFailed, UnexpectedStatus
+from .exceptions import CallCancelled, MCPClientError, ProtocolError, ToolFailed, UnexpectedStatus
 from .exchange import Exchange
 from .strict_json import cleaned
 from .tool_lists import discovery_of
@@ -83,9 +83,16 @@ class MCPClient:
         connection = self._connection()
         exchange = Exchange(connection.timeout, cancellation)
         with breaker_of(connection.slug, connection.endpoint_url).guarding():
-            result = _transport(connection, exchange).call_tool(
-                exchange, name, arguments, on_progress
-            )
+            try:
+                transport = _transport(connection, exchange)
+                result = transport.call_tool(exchange, name, arguments, on_progress)
+            except MCPClientError as exc:
+                if cancellation is None or not cancellation.cancelled:
+                    raise
+                # Whatever else it looked like: we shut the socket ourselves.
+                raise CallCancelled(
+                    "The call was stopped.", may_have_run=exc.may_have_run
+                ) from None
         return _scrubbed(result, connection.secrets)
 
     def _connection(self) -> Connection:

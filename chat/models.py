@@ -169,15 +169,17 @@ class Turn(models.Model):
         )
         return ended == 1
 
-    def request_cancel(self) -> bool:
-        """Ask for a stop; a turn that nobody has begun stops at once. False if it was over."""
+    def cancel_queued(self) -> bool:
+        """End a turn that nobody has begun; false where somebody has, or it is over."""
         stopped = Turn.objects.filter(pk=self.pk, status=self.Status.QUEUED).update(
             status=self.Status.CANCELLED, cancel_requested=True, finished_at=timezone.now()
         )
-        if stopped:
-            return True
-        asked = Turn.objects.filter(pk=self.pk, status=self.Status.RUNNING)
-        return asked.update(cancel_requested=True) == 1
+        return stopped == 1
+
+    def request_cancel(self) -> bool:
+        """Ask the process that runs the turn to stop it; false where nobody runs it."""
+        running = Turn.objects.filter(pk=self.pk, status=self.Status.RUNNING)
+        return running.update(cancel_requested=True) == 1
 
 
 class Message(models.Model):

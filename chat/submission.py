@@ -12,8 +12,9 @@ from django.utils.translation import ngettext
 
 from automate.conf import conf
 
+from .events import EventLog
 from .executors import executor
-from .models import Conversation, Message, Turn
+from .models import Conversation, Message, Turn, TurnEvent
 from .recovery import interrupt_abandoned
 from .running import cancel
 
@@ -62,8 +63,12 @@ def retry_turn(turn: Turn, submission: UUID) -> Turn:
 
 def stop_turn(turn: Turn) -> None:
     """Stop the model and the tools of this turn; a turn that is over stays as it is."""
-    turn.request_cancel()
-    cancel(turn.pk)
+    with transaction.atomic():
+        if turn.cancel_queued():
+            EventLog(turn.pk).append(TurnEvent.Kind.STATUS, status=Turn.Status.CANCELLED)
+            return
+    if turn.request_cancel():
+        cancel(turn.pk)
 
 
 def _begin(conversation: Conversation, submission: UUID) -> tuple[Turn, bool]:
