@@ -66,6 +66,17 @@ def turns(conversation: Conversation) -> list[Turn]:
     return list(found.prefetch_related(Prefetch("messages", messages())))
 
 
+def ended_badly(turn: Turn) -> bool:
+    """Whether the person still lacks the answer."""
+    return turn.status in (Turn.Status.FAILED, Turn.Status.CANCELLED, Turn.Status.INTERRUPTED)
+
+
+def may_be_tried_again(turn: Turn) -> bool:
+    """Whether it ended badly and nothing came after it."""
+    last = turn.conversation.turns.order_by("created_at").last()
+    return ended_badly(turn) and last == turn
+
+
 def history(user: Any, limit: int | None = RECENT_CONVERSATIONS) -> tuple[list[Period], bool]:
     """This person's conversations, latest first, and whether there are more than the limit."""
     found = Conversation.objects.owned_by(user).order_by("-updated_at")
@@ -131,7 +142,7 @@ def next_steps() -> list[NextStep]:
 def _model_problem() -> str:
     model = conf().MODELS.get("default", {})
     if not model.get("MODEL"):
-        return _("Name a model in the setting AUTOMATE[\"MODELS\"][\"default\"].")
+        return _('Name a model in the setting AUTOMATE["MODELS"]["default"].')
     key = model.get("API_KEY", "")
     if model.get("BASE_URL"):
         return ""

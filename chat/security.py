@@ -24,7 +24,7 @@ def strict_content(view: View[P]) -> View[P]:
     """Let a page load and send nothing from or to anywhere else, and run no inline script."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         response = view(request, *args, **kwargs)
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         return response
@@ -36,7 +36,7 @@ def chat_page(view: View[P]) -> View[P]:
     """A page of the chat: only for people who are logged in, and under the strict policy."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if request.user.is_authenticated:
             response = view(request, *args, **kwargs)
             response.headers.setdefault("Cache-Control", "private, no-store")

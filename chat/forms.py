@@ -1,0 +1,26 @@
+"""What a browser may send to the chat."""
+
+import uuid
+
+from django import forms
+
+
+class SubmissionForm(forms.Form):
+    """The browser's own id for what it sends, so that sent twice it happens once."""
+
+    submission = forms.UUIDField(required=False)
+
+    def submission_id(self) -> uuid.UUID:
+        """The id that was sent; a new one where there was none or it was no id."""
+        self.is_valid()
+        return self.cleaned_data.get("submission") or uuid.uuid4()
+
+
+class MessageForm(SubmissionForm):
+    """A message; whether it may be sent is for `send_message` to say."""
+
+    text = forms.CharField(required=False, strip=False)
+
+    def message(self) -> str:
+        """The text as written; the form's own refusals (a NUL) leave it to the rules of sending."""
+        return str(self.data.get("text", ""))

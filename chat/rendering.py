@@ -1,0 +1,276 @@
+"""Markdown that a model wrote, as HTML that a page may show.
+
+Nothing in it is trusted. The parser knows no raw HTML, the sanitiser lets only listed elements,
+attributes and classes through, no image is ever loaded, and a link shows where it leads. What is
+longer than the limits, or takes the highlighter too long, is shown as plain text.
+"""
+
+import re
+import time
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import nh3
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
+from markdown_it.utils import OptionsDict
+from pygments import format as format_tokens
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+from pygments.token import STANDARD_TYPES, _TokenType
+
+MAX_MARKDOWN_CHARACTERS = 60_000
+MAX_BLOCK_CHARACTERS = 20_000
+MAX_HIGHLIGHTED_CHARACTERS = 10_000
+MAX_HIGHLIGHTING_SECONDS = 0.1
+
+LANGUAGES = {
+    **{name: name for name in ("bash", "c", "cpp", "css", "diff", "django", "go", "graphql")},
+    **{name: name for name in ("html", "http", "ini", "java", "javascript", "json", "jsx")},
+    **{name: name for name in ("kotlin", "lua", "markdown", "php", "python", "r", "ruby", "rust")},
+    **{name: name for name in ("scala", "scss", "sql", "swift", "toml", "tsx", "typescript")},
+    **{name: name for name in ("xml", "yaml")},
+    "c++": "cpp",
+    "console": "bash",
+    "js": "javascript",
+    "md": "markdown",
+    "py": "python",
+    "python3": "python",
+    "rb": "ruby",
+    "rs": "rust",
+    "sh": "bash",
+    "shell": "bash",
+    "ts": "typescript",
+    "yml": "yaml",
+    "zsh": "bash",
+}
+"""Languages that are highlighted, by the word after the fence; the lexer for each."""
+
+_TERMINAL_ESCAPES = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,4096}(?:\x07|\x1b\\)|.)"
+)
+_LINE_ENDS = re.compile("\r\n|\r|\n")
+_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]")
+_ALIGNMENTS = {f"text-align:{side}": f"align-{side}" for side in ("left", "center", "right")}
+_FORMATTER: HtmlFormatter[str] = HtmlFormatter(nowrap=True)
+
+_CLASSES = {
+    "div": {"code-block", "table-scroll", "plain"},
+    "span": {"code-language", "link-host", *filter(None, STANDARD_TYPES.values())},
+    "th": set(_ALIGNMENTS.values()),
+    "td": set(_ALIGNMENTS.values()),
+}
+_ATTRIBUTES = {
+    "a": {"href"},
+    "ol": {"start"},
+    "pre": {"tabindex"},
+    "div": {"tabindex"},
+}
+_TAGS = {
+    *("a", "blockquote", "br", "code", "div", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr"),
+    *("li", "ol", "p", "pre", "s", "span", "strong", "table", "tbody", "td", "th", "thead"),
+    *("tr", "ul"),
+}
+
+
+def visible_text(text: str) -> str:
+    """The text without terminal escapes, control characters and direction overrides."""
+    text = text.replace("\r\n", "\n")
+    return _INVISIBLE.sub("", _TERMINAL_ESCAPES.sub("", text))
+
+
+def render_markdown(text: str) -> SafeString:
+    """Whole Markdown as safe HTML."""
+    if len(text) > MAX_MARKDOWN_CHARACTERS:
+        return _plain(visible_text(text))
+    return _rendered(text)
+
+
+def settled_length(text: str) -> int:
+    """How many characters at the start form blocks that more text can no longer change.
+
+    The last block of a growing text may always change: a line below makes a paragraph a table.
+    """
+    if "\n" not in text:
+        return 0
+    blocks = [token for token in _BLOCKS.parse(text) if token.level == 0 and token.map]
+    if len(blocks) < 2:
+        return 0
+    last = blocks[-1]
+    if last.nesting == -1 or last.map is None:
+        return 0
+    line_ends = [end.end() for end in _LINE_ENDS.finditer(text)]
+    return line_ends[last.map[0] - 1]
+
+
+@lru_cache(maxsize=512)
+def _rendered(text: str) -> SafeString:
+    text = visible_text(text)
+    if any(_is_too_long(block) for block in _BLOCKS.parse(text)):
+        return _plain(text)
+    html = _MARKDOWN.render(text)
+    clean = nh3.clean(
+        html,
+        tags=_TAGS,
+        attributes=_ATTRIBUTES,
+        allowed_classes=_CLASSES,
+        url_schemes={"http", "https"},
+        link_rel="noopener noreferrer nofollow",
+        set_tag_attribute_values={"a": {"target": "_blank"}},
+    )
+    return mark_safe(clean)  # noqa: S308 # the sanitiser's own output
+
+
+def _plain(text: str) -> SafeString:
+    return mark_safe(f'<div class="plain">{escape(text)}</div>')  # noqa: S308 # escaped
+
+
+def _is_too_long(token: Token) -> bool:
+    return token.type == "inline" and len(token.content) > MAX_BLOCK_CHARACTERS
+
+
+def _is_web_address(address: str) -> bool:
+    """Whether a link may lead there: http(s), a host, and no user name that could pose as one."""
+    try:
+        parts = urlsplit(address)
+        return (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+        )
+    except ValueError:
+        return False
+
+
+def _show_addresses(state: StateCore) -> None:
+    """Turn images into links, and add its host to every link whose text does not show it."""
+    for block in state.tokens:
+        if block.type == "inline" and block.children:
+            block.children = _with_addresses(block.children)
+        elif block.type in ("th_open", "td_open"):
+            style = str(block.attrs.pop("style", ""))
+            if style in _ALIGNMENTS:
+                block.attrSet("class", _ALIGNMENTS[style])
+
+
+def _with_addresses(tokens: Sequence[Token]) -> list[Token]:
+    shown: list[Token] = []
+    address = text = ""
+    for token in tokens:
+        if token.type == "image":
+            label = token.content or _("image")
+            text += label
+            shown.extend([_text(label)] if address else _image_link(token, label))
+            continue
+        shown.append(token)
+        if token.type == "link_open":
+            address, text = str(token.attrs.get("href", "")), ""
+            token.attrs = {"href": address}
+        elif token.type == "link_close":
+            if text.strip() != address:
+                shown.append(_host(address))
+            address = ""
+        else:
+            text += token.content
+    return shown
+
+
+def _image_link(image: Token, label: str) -> list[Token]:
+    address = str(image.attrs.get("src", ""))
+    if not _is_web_address(address):
+        return [_text(label)]
+    opening = Token("link_open", "a", 1, attrs={"href": address})
+    return [opening, _text(label), Token("link_close", "a", -1), _host(address)]
+
+
+def _text(content: str) -> Token:
+    return Token("text", "", 0, content=content)
+
+
+def _host(address: str) -> Token:
+    return Token("link_host", "", 0, content=urlsplit(address).hostname or "")
+
+
+class _Renderer(RendererHTML):
+    """Writes code blocks, tables and the hosts of links in our own form."""
+
+    def fence(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: MutableMapping[str, Any]
+    ) -> str:
+        word = (tokens[idx].info.split() or [""])[0].lower()
+        return _code_block(tokens[idx].content, LANGUAGES.get(word, ""))
+
+    def code_block(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: MutableMapping[str, Any]
+    ) -> str:
+        return _code_block(tokens[idx].content, "")
+
+    def table_open(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: MutableMapping[str, Any]
+    ) -> str:
+        return '<div class="table-scroll" tabindex="0"><table>'
+
+    def table_close(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: MutableMapping[str, Any]
+    ) -> str:
+        return "</table></div>"
+
+    def link_host(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: MutableMapping[str, Any]
+    ) -> str:
+        return f' <span class="link-host">({escape(tokens[idx].content)})</span>'
+
+
+def _code_block(code: str, language: str) -> str:
+    label = f'<span class="code-language">{language}</span>' if language else ""
+    inner = _highlighted(code, language) if language else escape(code)
+    return f'<div class="code-block">{label}<pre tabindex="0"><code>{inner}</code></pre></div>'
+
+
+class _TookTooLong(Exception):
+    """The highlighter was still at work after its time."""
+
+
+def _highlighted(code: str, language: str) -> str:
+    if len(code) > MAX_HIGHLIGHTED_CHARACTERS:
+        return escape(code)
+    tokens = get_lexer_by_name(language, stripnl=False).get_tokens(code)
+    try:
+        return format_tokens(_in_time(tokens), _FORMATTER)
+    except _TookTooLong:
+        return escape(code)
+
+
+def _in_time(tokens: Iterable[tuple[_TokenType, str]]) -> Iterator[tuple[_TokenType, str]]:
+    deadline = time.monotonic() + MAX_HIGHLIGHTING_SECONDS
+    for token in tokens:
+        if time.monotonic() > deadline:
+            raise _TookTooLong
+        yield token
+
+
+class _Parser(MarkdownIt):
+    """CommonMark with tables, without HTML, whose links lead to the web and nowhere else."""
+
+    def validateLink(self, url: str) -> bool:
+        return _is_web_address(url)
+
+
+def _parser() -> MarkdownIt:
+    parser = _Parser("commonmark", {"html": False, "maxNesting": 20}, renderer_cls=_Renderer)
+    parser.enable(["table", "strikethrough"])
+    parser.core.ruler.push("show_addresses", _show_addresses)
+    return parser
+
+
+def _block_parser() -> MarkdownIt:
+    return _parser().disable(["inline", "show_addresses"])
+
+
+_MARKDOWN = _parser()
+_BLOCKS = _block_parser()

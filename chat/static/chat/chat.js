@@ -1,0 +1,32 @@
+// Where the chat page's modules meet.
+
+import { addCopyButtons } from "./code.js";
+import * as composer from "./composer.js";
+import * as scroll from "./scroll.js";
+import * as theme from "./theme-button.js";
+import { TurnStream } from "./stream.js";
+
+function follow(turn) {
+  if (turn.dataset.followed) return;
+  turn.dataset.followed = "yes";
+  scroll.toLatest();
+  new TurnStream(turn, (ending) => {
+    if (ending) composer.setActions(ending.actions);
+  });
+}
+
+function followAll() {
+  document.querySelectorAll("[data-stream]").forEach(follow);
+}
+
+theme.start();
+scroll.start();
+composer.start();
+addCopyButtons(document);
+followAll();
+scroll.toLatest();
+document.body.addEventListener("htmx:load", followAll);
+document.addEventListener("click", (event) => {
+  const card = event.target.closest("summary")?.parentElement;
+  if (card) card.dataset.touched = "yes";
+});

@@ -1,0 +1,154 @@
+// One turn's events, put into the page as they come.
+// The browser reconnects by itself with the number of the last event it has. A hidden tab lets
+// its connection go, since a browser has only six to a host, and comes back where it was.
+
+import { addCopyButtons } from "./code.js";
+import { announce, word } from "./words.js";
+
+const MAX_SILENT_TRIES = 10;
+
+export class TurnStream {
+  constructor(turn, onEnd) {
+    this.turn = turn;
+    this.onEnd = onEnd;
+    this.url = turn.dataset.stream;
+    this.last = 0;
+    this.tries = 0;
+    this.ended = false;
+    this.onVisibility = () => (document.hidden ? this.close() : this.open());
+    document.addEventListener("visibilitychange", this.onVisibility);
+    if (!document.hidden) this.open();
+    announce(word("answering"));
+  }
+
+  open() {
+    if (this.ended || this.source) return;
+    const source = (this.source = new EventSource(`${this.url}?after=${this.last}`));
+    source.onopen = () => {
+      this.tries = 0;
+      if (this.isLost) this.say(word("answering"));
+      this.isLost = false;
+    };
+    source.onerror = () => this.failed(source);
+    for (const kind of ["text", "message", "call", "progress", "status", "gone"]) {
+      source.addEventListener(kind, (event) => {
+        if (event.lastEventId) this.last = Number(event.lastEventId);
+        this[kind](JSON.parse(event.data));
+      });
+    }
+  }
+
+  close() {
+    this.source?.close();
+    this.source = null;
+  }
+
+  failed(source) {
+    if (source !== this.source || this.ended) return;
+    this.isLost = true;
+    this.tries += 1;
+    if (source.readyState === EventSource.CLOSED || this.tries > MAX_SILENT_TRIES) {
+      this.end();
+      this.say(word("lost"));
+      this.turn.querySelector("[data-activity] .pulse")?.remove();
+      this.onEnd(null);
+    } else {
+      this.say(word("reconnecting"));
+    }
+  }
+
+  text(data) {
+    const body = this.message_element(data.message).querySelector("[data-body]");
+    if (data.restart) body.replaceChildren();
+    let tail = body.querySelector(":scope > .tail");
+    if (!tail) {
+      tail = document.createElement("div");
+      tail.append(document.createTextNode(""));
+      body.append(tail);
+    }
+    if (data.append !== undefined) {
+      tail.firstChild.appendData(data.append);
+    } else {
+      if (data.settled) {
+        tail.insertAdjacentHTML("beforebegin", data.settled);
+        addCopyButtons(body);
+      }
+      tail.className = data.code ? "tail tail-code" : "tail";
+      tail.firstChild.data = data.tail;
+    }
+    tail.hidden = !tail.firstChild.data;
+    this.say(word("answering"));
+  }
+
+  message(data) {
+    this.put(data.html, this.message_element(data.message));
+  }
+
+  call(data) {
+    const place = this.message_element(data.message).querySelector("[data-calls]");
+    const old = document.getElementById(`call-${data.call}`);
+    const put = this.put(data.html, old ?? place.appendChild(document.createElement("div")));
+    if (old && old.dataset.touched) put.open = old.open;
+    if (old?.contains(document.activeElement) || old === document.activeElement) {
+      put.querySelector("summary").focus();
+    }
+    if (data.words) {
+      this.say(data.words);
+      announce(data.words);
+    }
+  }
+
+  progress(data) {
+    const place = document.querySelector(`#call-${data.call} [data-progress]`);
+    if (!place) return;
+    place.hidden = false;
+    const bar = place.querySelector("progress");
+    if (data.fraction === null) bar.removeAttribute("value");
+    else bar.value = data.fraction;
+    place.querySelector("[data-progress-words]").textContent = data.words;
+  }
+
+  status(data) {
+    this.end();
+    this.turn.querySelector("[data-activity]").hidden = true;
+    const footer = this.put(data.footer, this.turn.querySelector("[data-footer]"));
+    window.htmx?.process(footer);
+    announce(data.words);
+    this.onEnd(data);
+  }
+
+  gone() {
+    this.end();
+    location.reload();
+  }
+
+  end() {
+    this.ended = true;
+    this.close();
+    document.removeEventListener("visibilitychange", this.onVisibility);
+  }
+
+  say(words) {
+    const place = this.turn.querySelector("[data-activity-words]");
+    if (place.textContent !== words) place.textContent = words;
+  }
+
+  message_element(number) {
+    const found = document.getElementById(`message-${number}`);
+    if (found) return found;
+    const made = document.getElementById("message-template").content.cloneNode(true).firstElementChild;
+    made.id = `message-${number}`;
+    this.turn.querySelector("[data-activity]").before(made);
+    return made;
+  }
+
+  /** Put the server's own HTML in an element's place; returns the new one. */
+  put(html, old) {
+    const box = document.createElement("template");
+    box.innerHTML = html;
+    const made = box.content.firstElementChild;
+    old.replaceWith(made);
+    addCopyButtons(made);
+    return made;
+  }
+}

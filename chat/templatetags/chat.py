@@ -1,0 +1,113 @@
+"""What the chat's templates need beyond Django's own tags."""
+
+import json
+from typing import Any
+
+from django import template
+from django.template.loader import get_template
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import ngettext
+
+from automate.conf import conf
+from chat import pages
+from chat.models import ToolCall, Turn
+from chat.rendering import render_markdown, visible_text
+
+MAX_SHOWN_CHARACTERS = 12_000
+"""Of one call's arguments or result; the row keeps the whole."""
+
+register = template.Library()
+
+_CALL_ICONS = {
+    ToolCall.Status.PENDING: "clock",
+    ToolCall.Status.RUNNING: "running",
+    ToolCall.Status.SUCCEEDED: "check",
+    ToolCall.Status.FAILED: "alert",
+    ToolCall.Status.REFUSED: "alert",
+    ToolCall.Status.CANCELLED: "stop",
+    ToolCall.Status.UNKNOWN: "question",
+}
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """One of our own drawings; the words beside it say what it means."""
+    drawing = get_template(f"chat/icons/{name}.svg").render()
+    return mark_safe(drawing.strip())  # noqa: S308 # a template of ours, without variables
+
+
+@register.simple_tag
+def notice() -> str:
+    """The sentence that every chat page shows."""
+    return conf().NOTICE
+
+
+@register.filter
+def markdown(text: str) -> SafeString:
+    """What a model wrote, as safe HTML."""
+    return render_markdown(text)
+
+
+@register.filter
+def visible(text: Any) -> str:
+    """Foreign text without terminal escapes, control characters and direction overrides."""
+    return visible_text(str(text))
+
+
+@register.filter
+def call_icon(call: ToolCall) -> str:
+    """The name of the drawing for the call's status."""
+    return _CALL_ICONS[ToolCall.Status(call.status)]
+
+
+@register.filter
+def arguments_text(call: ToolCall) -> str:
+    """The arguments, indented; as the model wrote them where they are no JSON."""
+    if call.arguments is None:
+        return _shortened(call.arguments_text)
+    return _shortened(_indented(call.arguments))
+
+
+@register.filter
+def result_text(call: ToolCall) -> str:
+    """What the model was given as the result, indented where it is JSON."""
+    text = call.result_text
+    if text[:1] in ("{", "[") and len(text) <= MAX_SHOWN_CHARACTERS:
+        try:
+            return _shortened(_indented(json.loads(text)))
+        except ValueError:
+            return _shortened(text)
+    return _shortened(text)
+
+
+@register.filter
+def starts_open(call: ToolCall) -> bool:
+    """Whether its card is open at first: only where somebody should look."""
+    return call.status in (ToolCall.Status.FAILED, ToolCall.Status.UNKNOWN)
+
+
+@register.filter
+def ended_badly(turn: Turn) -> bool:
+    """Whether the page offers to answer again, where it is the last turn."""
+    return pages.ended_badly(turn)
+
+
+@register.filter
+def seconds(turn: Turn) -> float | None:
+    """How long the turn ran; nothing where it did not begin or has not ended."""
+    if turn.started_at is None or turn.finished_at is None:
+        return None
+    return (turn.finished_at - turn.started_at).total_seconds()
+
+
+def _indented(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _shortened(text: str) -> str:
+    text = visible_text(text)
+    rest = len(text) - MAX_SHOWN_CHARACTERS
+    if rest <= 0:
+        return text
+    more = ngettext("… %(count)s more character", "… %(count)s more characters", rest)
+    return f"{text[:MAX_SHOWN_CHARACTERS]}\n{more % {'count': f'{rest:,}'}}"

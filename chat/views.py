@@ -1,0 +1,163 @@
+"""The chat pages, and what a person does on them. Everything works without JavaScript too."""
+
+import uuid
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django_htmx.http import trigger_client_event
+from django_htmx.middleware import HtmxDetails
+
+from . import pages
+from .forms import MessageForm, SubmissionForm
+from .models import Conversation, Turn
+from .security import chat_page
+from .submission import TurnInProgress, retry_turn, send_message, stop_turn
+
+MAX_DRAFT_CHARACTERS = 500
+
+
+@require_GET
+@chat_page
+def index(request: HttpRequest) -> HttpResponse:
+    """A new conversation."""
+    return _new_conversation(request, draft=request.GET.get("draft", "")[:MAX_DRAFT_CHARACTERS])
+
+
+@require_GET
+@chat_page
+def conversation(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
+    """A conversation as it stands; an answer under way goes on by the stream of its turn."""
+    return _conversation(request, _owned_conversation(request, conversation_id))
+
+
+@require_GET
+@chat_page
+def conversations(request: HttpRequest) -> HttpResponse:
+    """The list of conversations, as the part of a page that it is."""
+    limit = None if "all" in request.GET else pages.RECENT_CONVERSATIONS
+    context = _history(request, limit) | {"current": request.GET.get("current", "")}
+    return render(request, "chat/partials/history.html", context)
+
+
+@require_POST
+@chat_page
+def send(request: HttpRequest, conversation_id: uuid.UUID | None = None) -> HttpResponse:
+    """Store a message and begin the turn that answers it."""
+    existing = _owned_conversation(request, conversation_id) if conversation_id else None
+    form = MessageForm(request.POST)
+    try:
+        turn = send_message(request.user, existing, form.message(), form.submission_id())
+    except ValidationError as refusal:
+        return _refused(request, existing, " ".join(refusal.messages), 422, form.message())
+    except TurnInProgress as refusal:
+        return _refused(request, existing, str(refusal), 409, form.message())
+    return _begun(request, turn)
+
+
+@require_POST
+@chat_page
+def retry(request: HttpRequest, turn_id: uuid.UUID) -> HttpResponse:
+    """Answer again after a turn that did not end well; only the last one may be tried again."""
+    turn = _owned_turn(request, turn_id)
+    if not pages.may_be_tried_again(turn):
+        return _to_conversation(turn.conversation)
+    try:
+        again = retry_turn(turn, SubmissionForm(request.POST).submission_id())
+    except TurnInProgress as refusal:
+        return _refused(request, turn.conversation, str(refusal), 409)
+    return _begun(request, again)
+
+
+@require_POST
+@chat_page
+def stop(request: HttpRequest, turn_id: uuid.UUID) -> HttpResponse:
+    """Stop the answer; the stream says when it has stopped."""
+    turn = _owned_turn(request, turn_id)
+    stop_turn(turn)
+    if HtmxDetails(request):
+        return HttpResponse(status=204)
+    return _to_conversation(turn.conversation)
+
+
+@require_http_methods(["GET", "POST"])
+@chat_page
+def delete(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
+    """Ask whether the conversation should go for good, and delete it on yes."""
+    doomed = _owned_conversation(request, conversation_id)
+    is_answering = doomed.turns.unfinished().exists()
+    if request.method == "POST" and not is_answering:
+        doomed.delete()
+        return redirect("chat:index")
+    context = {"conversation": doomed, "is_answering": is_answering}
+    return render(request, "chat/delete.html", context | _history(request))
+
+
+def _owned_conversation(request: HttpRequest, conversation_id: uuid.UUID) -> Conversation:
+    return get_object_or_404(Conversation.objects.owned_by(request.user), pk=conversation_id)
+
+
+def _owned_turn(request: HttpRequest, turn_id: uuid.UUID) -> Turn:
+    owned = Turn.objects.owned_by(request.user).select_related("conversation")
+    return get_object_or_404(owned, pk=turn_id)
+
+
+def _history(
+    request: HttpRequest, limit: int | None = pages.RECENT_CONVERSATIONS
+) -> dict[str, Any]:
+    periods, is_cut = pages.history(request.user, limit)
+    return {"periods": periods, "history_is_cut": is_cut}
+
+
+def _new_conversation(
+    request: HttpRequest, draft: str = "", error: str = "", status: int = 200
+) -> HttpResponse:
+    context = {
+        "suggestions": pages.suggestions(),
+        "next_steps": pages.next_steps(),
+        "draft": draft,
+        "error": error,
+        "submission": uuid.uuid4(),
+    }
+    return render(request, "chat/conversation.html", context | _history(request), status=status)
+
+
+def _conversation(
+    request: HttpRequest, shown: Conversation, draft: str = "", error: str = "", status: int = 200
+) -> HttpResponse:
+    turns = pages.turns(shown)
+    context = {
+        "conversation": shown,
+        "current": str(shown.pk),
+        "turns": turns,
+        "answering": next((turn for turn in turns if not turn.finished), None),
+        "draft": draft,
+        "error": error,
+        "submission": uuid.uuid4(),
+    }
+    return render(request, "chat/conversation.html", context | _history(request), status=status)
+
+
+def _begun(request: HttpRequest, turn: Turn) -> HttpResponse:
+    if not HtmxDetails(request):
+        return _to_conversation(turn.conversation)
+    answering = None if turn.finished else turn
+    context = {"turn": turn, "answering": answering, "submission": uuid.uuid4()}
+    response = render(request, "chat/partials/begun.html", context)
+    return trigger_client_event(response, "conversations-changed")
+
+
+def _refused(
+    request: HttpRequest, shown: Conversation | None, error: str, status: int, draft: str = ""
+) -> HttpResponse:
+    if HtmxDetails(request):
+        return render(request, "chat/partials/error.html", {"error": error}, status=status)
+    if shown is None:
+        return _new_conversation(request, draft, error, status)
+    return _conversation(request, shown, draft, error, status)
+
+
+def _to_conversation(shown: Conversation) -> HttpResponseRedirect:
+    return redirect("chat:conversation", shown.pk)
