@@ -140,7 +140,7 @@ class Dispatcher:
 
     def _outcome(self, call: ToolCall, on_progress: Any) -> Outcome:
         """What came of the call. Touches the network and no row."""
-        if call.tool is None:
+        if call.tool is None or call.arguments is None:
             return MCPClientError(_("The tool is gone."))
         client = MCPClient(call.tool.server, principal=str(self._user.pk))
         try:

@@ -1,6 +1,7 @@
 """The turns that this process runs now: their signs of life, and how to stop one."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -106,8 +107,11 @@ def _look(turns: list[Running], *, renew: bool) -> None:
         connections.close_all()
 
 
-def after_fork() -> None:
+def _after_fork() -> None:
     """A forked process has none of its parent's turns, and none of its threads."""
     global _lock, _watching
     _lock, _watching = threading.Condition(), False
     _turns.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)

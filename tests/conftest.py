@@ -1,6 +1,7 @@
 """Fixtures for every test: real peers over loopback HTTP, each stopped at the test's end."""
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,30 @@ from tests.servers.rest import RestServer
 
 if TYPE_CHECKING:
     from tests.servers.mcp_sdk import SDKServer
+
+NO_SKIPS = "AUTOMATE_NO_SKIPS"
+"""Set where everything that a test may need is installed: a skip is then a failure."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and os.environ.get(NO_SKIPS):
+        report.outcome = "failed"
+        report.longrepr = f"{NO_SKIPS} is set, and this was skipped: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_connection_is_left() -> Iterator[None]:
+    yield
+    from automate_llm.http import close_pools
+    from automate_llm.providers.openai import close_providers
+
+    close_pools()
+    close_providers()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ the few fields that we use. Its retries too: they sleep where a cancelled turn c
 """
 
 import json
+import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -45,6 +46,25 @@ def openai_provider(config: ModelConfig) -> "OpenAIProvider":
     if oldest is not None:
         oldest.close()
     return provider
+
+
+def close_providers() -> None:
+    """Close the idle connections of every provider of this process."""
+    with _providers_lock:
+        providers = [*_providers]
+        _providers.clear()
+    for each in providers:
+        each.close()
+
+
+def _after_fork() -> None:
+    # A child must not write on its parent's connections; it leaves them unclosed and forgets.
+    global _providers_lock
+    _providers_lock = threading.Lock()
+    _providers.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class OpenAIProvider:
