@@ -8,6 +8,9 @@ from automate_llm.exceptions import SchemaError
 from automate_llm.schemas import check_schema
 
 _MAX_PROBLEM = 500
+_canonical = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+).encode
 
 
 class Definition(TypedDict):
@@ -23,10 +26,7 @@ class Definition(TypedDict):
 
 def definition_hash(definition: Definition) -> str:
     """A SHA-256 that is the same for the same definition, whatever the order of its keys."""
-    canonical = json.dumps(
-        definition, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(_canonical(definition).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def schema_problem(schema: dict[str, Any]) -> str:

@@ -252,8 +252,13 @@ class MCPTool(models.Model):
         NEW = "new", _("New, awaiting review")
         CHANGED = "changed", _("Changed, awaiting review")
 
+    # The unique constraint below begins with the server, so that an index of its own is not needed.
     server = models.ForeignKey(
-        MCPServer, on_delete=models.CASCADE, related_name="tools", verbose_name=_("server")
+        MCPServer,
+        on_delete=models.CASCADE,
+        related_name="tools",
+        db_index=False,
+        verbose_name=_("server"),
     )
     name = models.CharField(_("name"), max_length=100, help_text=_("The server's own name for it."))
     function_name = models.CharField(

@@ -49,7 +49,10 @@ _WRITTEN = [
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What one sync did with one server; `error` says why it did nothing."""
+    """What one sync did with one server; `error` says why it did nothing.
+
+    `waiting` counts the added and changed tools that await somebody's approval.
+    """
 
     slug: str
     added: list[str] = field(default_factory=list)
@@ -58,6 +61,7 @@ class SyncReport:
     returned: list[str] = field(default_factory=list)
     skipped: list[SkippedTool] = field(default_factory=list)
     unchanged: int = 0
+    waiting: int = 0
     error: str = ""
 
     @property
@@ -72,6 +76,7 @@ class SyncReport:
             "returned": len(self.returned),
             "left out": len(self.skipped),
             "unchanged": self.unchanged,
+            "awaiting approval": self.waiting,
         }
         return ", ".join(f"{n} {what}" for what, n in counts.items() if n) or "no tools"
 
@@ -128,6 +133,7 @@ def plan_sync(existing: Iterable[MCPTool], discovery: Discovery, server: MCPServ
         returned=returned,
         skipped=list(discovery.skipped),
         unchanged=len(discovery.tools) - len({*added, *changed, *returned}),
+        waiting=sum(row.review != MCPTool.Review.APPROVED for row in (*new, *updated)),
     )
     return SyncPlan(new, updated, gone=[tool.pk for tool in gone], returned=back, report=report)
 
@@ -219,8 +225,8 @@ def sync_servers(
                     position,
                     connection,
                 )
-        for answer in as_completed(asked):
-            position, connection = asked[answer]
+        for answer in as_completed(list(asked)):
+            position, connection = asked.pop(answer)
             finished(position, _taken(servers[position], connection, answer))
     finally:
         pool.shutdown(cancel_futures=True)

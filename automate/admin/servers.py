@@ -13,13 +13,11 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from automate.models import MCPServer
+from automate.secrets import masked_secret
 from automate.sync import sync_servers
 from automate_llm.exceptions import MCPClientError
 
 from .forms import MCPServerForm
-
-# A change of these calls for a sync.
-_ADDRESSING = {"endpoint_url", "protocol", "auth_type", "auth_header", "auth_secret_ref"}
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[MCPServer]
@@ -57,14 +55,9 @@ class MCPServerAdmin(ModelAdmin):
         "server_version",
         "instructions",
     )
-    fieldsets = (
-        (None, {"fields": ("name", "slug", "endpoint_url", "enabled")}),
-        (
-            _("Credential"),
-            {"fields": ("auth_type", "auth_header", "auth_secret_ref", "clear_secret")},
-        ),
-        (_("Behaviour"), {"fields": ("protocol", "timeout", "accept_changes")}),
-    )
+    _SECRET = ("auth_secret_ref", "clear_secret")
+    # Where nothing may be edited the admin shows a field's own value; this one must not be.
+    _SECRET_MASKED = ("secret_masked",)
     _STATE = (
         _("State"),
         {
@@ -77,7 +70,14 @@ class MCPServerAdmin(ModelAdmin):
         return MCPServer.objects.with_tool_counts()
 
     def get_fieldsets(self, request: HttpRequest, obj: MCPServer | None = None) -> Any:
-        return self.fieldsets if obj is None else (*self.fieldsets, self._STATE)
+        editable = obj is None or self.has_change_permission(request, obj)
+        secret = self._SECRET if editable else self._SECRET_MASKED
+        return (
+            (None, {"fields": ("name", "slug", "endpoint_url", "enabled")}),
+            (_("Credential"), {"fields": ("auth_type", "auth_header", *secret)}),
+            (_("Behaviour"), {"fields": ("protocol", "timeout", "accept_changes")}),
+            *(() if obj is None else (self._STATE,)),
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: MCPServer | None = None) -> Any:
         fixed = obj is not None and obj.tools.exists()
@@ -98,6 +98,10 @@ class MCPServerAdmin(ModelAdmin):
     @admin.display(description=_("usable"), ordering="usable_count")
     def tools_usable(self, server: MCPServer) -> int:
         return server.usable_count
+
+    @admin.display(description=_("secret"))
+    def secret_masked(self, server: MCPServer) -> str:
+        return masked_secret(server.auth_secret_ref)
 
     @admin.display(description=_("status"))
     def status(self, server: MCPServer) -> str:
@@ -123,6 +127,9 @@ class MCPServerAdmin(ModelAdmin):
         edited = set(form.changed_data)
         if edited & {"auth_secret_ref", "clear_secret"}:
             edited.add("auth_secret_ref")
+        if edited & {"endpoint_url", "protocol"}:
+            obj.settled_protocol = obj.protocol_version = ""
+            edited |= {"settled_protocol", "protocol_version"}
         obj.save(update_fields=edited - {"clear_secret"})
 
     def response_add(
@@ -148,10 +155,10 @@ class MCPServerAdmin(ModelAdmin):
             server.connection()
         except MCPClientError as exc:
             self.message_user(request, f"{server}: {exc}", messages.WARNING)
-        if server.last_synced is None:
+        if not server.settled_protocol:
             self.message_user(
                 request,
-                _("%(server)s has no tools yet. Next: press “Save and sync tools”.")
+                _("%(server)s was not asked for its tools yet. Next: press “Save and sync tools”.")
                 % {"server": server},
                 messages.INFO,
             )
@@ -159,8 +166,7 @@ class MCPServerAdmin(ModelAdmin):
 
     def _sync(self, request: HttpRequest, servers: list[MCPServer]) -> None:
         for server, report in zip(servers, sync_servers(servers), strict=True):
-            waiting = bool(report.added or report.changed) and not server.accept_changes
-            level = messages.WARNING if report.skipped or waiting else messages.SUCCESS
+            level = messages.WARNING if report.skipped or report.waiting else messages.SUCCESS
             self.message_user(
                 request,
                 f"{server}: {report.summary}",

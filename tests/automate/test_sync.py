@@ -104,15 +104,21 @@ def test_the_operators_switch_is_never_touched(
     assert set(MCPTool.objects.values_list("enabled", flat=True)) == {enabled}
 
 
-def test_a_switch_that_is_turned_during_a_sync_stays_as_it_was_turned(
+def test_a_switch_that_is_turned_while_a_sync_stores_stays_as_it_was_turned(
     synced: MCPServer, offering: Offering
 ) -> None:
-    stale = list(synced.tools.all())
-    MCPTool.objects.disable()
-    offering(*(listed(tool.name, "Changed.") for tool in stale))
+    offering(listed("search", "Changed."), listed("fetch", "Changed."))
 
-    sync_server(synced)
+    def turn_off_after_reading(execute: Any, sql: str, *rest: Any) -> Any:
+        result = execute(sql, *rest)
+        if sql.startswith("SELECT") and '"input_schema"' in sql:
+            MCPTool.objects.filter(enabled=True).disable()
+        return result
 
+    with connection.execute_wrapper(turn_off_after_reading):
+        report = sync_server(synced)
+
+    assert report.changed == ["search", "fetch"]
     assert not MCPTool.objects.filter(enabled=True).exists()
 
 

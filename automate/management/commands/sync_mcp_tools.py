@@ -82,7 +82,8 @@ def _row(report: SyncReport) -> tuple[str, ...]:
     if report.error:
         return (report.slug, *("-" for _ in range(6)), report.error)
     names = report.added, report.changed, report.gone, report.returned, report.skipped
-    return (report.slug, *(str(len(each)) for each in names), str(report.unchanged), "ok")
+    result = f"ok, {report.waiting} awaiting approval" if report.waiting else "ok"
+    return (report.slug, *(str(len(each)) for each in names), str(report.unchanged), result)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -1,0 +1,130 @@
+"""Rows of tools: when one is usable, and what changes that."""
+
+from itertools import product
+
+import pytest
+from django.contrib.auth.models import AnonymousUser, User
+
+from automate.models import MCPServer, MCPTool
+
+from .making import TEXT_SCHEMA, add_server
+
+Review = MCPTool.Review
+pytestmark = pytest.mark.django_db
+
+
+def add_tool(name: str = "search", *, server: MCPServer | None = None, **fields: object) -> MCPTool:
+    owner = server or MCPServer.objects.first() or add_server()
+    return MCPTool.objects.create(server=owner, name=name, input_schema=TEXT_SCHEMA, **fields)
+
+
+def test_the_query_and_the_row_agree_on_what_is_usable() -> None:
+    on, off = add_server("on"), add_server("off", enabled=False)
+    states = product([True, False], [True, False], Review.values, ["", "Broken."], [on, off])
+    for number, (enabled, available, review, error, server) in enumerate(states):
+        tool = add_tool(f"tool_{number}", server=server)
+        MCPTool.objects.filter(pk=tool.pk).update(
+            enabled=enabled, available=available, review=review, schema_error=error
+        )
+
+    by_query = set(MCPTool.objects.usable().values_list("pk", flat=True))
+    by_row = {tool.pk for tool in MCPTool.objects.all() if tool.usable}
+
+    assert by_query == by_row
+    assert len(by_query) == 1
+
+
+def test_nobody_without_an_active_account_may_use_a_tool() -> None:
+    add_tool()
+    people = [AnonymousUser(), User(is_active=False), User(is_active=True)]
+
+    assert [MCPTool.objects.usable_by(person).count() for person in people] == [0, 0, 1]
+
+
+def test_a_tool_made_by_code_is_complete_and_usable() -> None:
+    tool = add_tool(description="Finds.")
+
+    assert (tool.function_name, tool.version, tool.schema_error) == ("shop__search", 1, "")
+    assert tool.definition_hash == tool.approved_hash != ""
+    assert tool.usable
+
+
+def test_a_definition_that_code_changes_is_a_new_version() -> None:
+    tool = add_tool(description="Finds.")
+    before = tool.definition_hash
+
+    tool.description = "Finds more."
+    tool.save(update_fields=["description"])
+
+    row = MCPTool.objects.get()
+    assert (row.version, row.review) == (2, Review.APPROVED)
+    assert row.definition_hash == row.approved_hash != before
+
+
+def test_saving_the_switch_is_no_new_version() -> None:
+    tool = add_tool()
+    tool.enabled = False
+
+    tool.save()
+
+    assert MCPTool.objects.get().version == 1
+
+
+def test_a_schema_that_code_breaks_stops_the_tool() -> None:
+    tool = add_tool()
+    tool.input_schema = {"type": "array"}
+
+    tool.save()
+
+    assert not MCPTool.objects.get().usable
+
+
+def test_approval_trusts_the_definition_as_it_stands() -> None:
+    changed = add_tool()
+    changed.review, changed.approved_definition = Review.CHANGED, {"name": "search"}
+    changed.approved_hash = "another"
+    changed.save()
+
+    assert MCPTool.objects.approve() == 1
+    changed.refresh_from_db()
+    assert (changed.review, changed.approved_definition) == (Review.APPROVED, None)
+    assert changed.approved_hash == changed.definition_hash
+
+
+def test_approval_switches_a_new_tool_on_and_leaves_a_changed_one_as_it_was() -> None:
+    add_tool("new", review=Review.NEW, enabled=False)
+    add_tool("changed", review=Review.CHANGED, enabled=False)
+
+    MCPTool.objects.approve()
+
+    assert dict(MCPTool.objects.values_list("name", "enabled")) == {"new": True, "changed": False}
+
+
+def test_a_tool_that_is_gone_cannot_be_approved() -> None:
+    add_tool(review=Review.NEW, available=False)
+
+    assert MCPTool.objects.approve() == 0
+
+
+def test_switching_a_new_tool_on_approves_it() -> None:
+    add_tool(review=Review.NEW, enabled=False)
+
+    MCPTool.objects.enable()
+
+    tool = MCPTool.objects.get()
+    assert (tool.usable, tool.approved_hash) == (True, tool.definition_hash)
+
+
+def test_switching_a_changed_tool_on_does_not_approve_it() -> None:
+    add_tool(review=Review.CHANGED, enabled=False)
+
+    MCPTool.objects.enable()
+
+    assert (MCPTool.objects.get().enabled, MCPTool.objects.get().usable) == (True, False)
+
+
+def test_only_a_tool_that_awaits_review_waits_since_some_time() -> None:
+    approved, new = add_tool("approved"), add_tool("new", review=Review.NEW)
+
+    assert approved.waiting_since is None
+    assert new.waiting_since == new.changed_at
