@@ -1,5 +1,6 @@
 """What the chat pages show: rows gathered in a fixed number of queries, however long they are."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -113,13 +114,18 @@ def suggestions() -> list[Suggestion]:
 
 
 def _suggestion(tool: MCPTool) -> Suggestion:
-    title = str(tool)
+    title = tool.title or _readable(tool.name)
     sentence = tool.description.split("\n", 1)[0].split(". ", 1)[0]
     return Suggestion(
         title=title,
         description=Truncator(sentence).chars(90),
         draft=_("Use “%(tool)s”: ") % {"tool": title},
     )
+
+
+def _readable(name: str) -> str:
+    words = re.sub(r"[\W_]+", " ", name).strip() or name
+    return words[:1].upper() + words[1:]
 
 
 def next_steps() -> list[NextStep]:

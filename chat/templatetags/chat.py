@@ -4,8 +4,10 @@ import json
 from typing import Any
 
 from django import template
+from django.template.defaultfilters import floatformat
 from django.template.loader import get_template
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from automate.conf import conf
@@ -90,6 +92,17 @@ def starts_open(call: ToolCall) -> bool:
 def ended_badly(turn: Turn) -> bool:
     """Whether the page offers to answer again, where it is the last turn."""
     return pages.ended_badly(turn)
+
+
+@register.filter
+def duration(seconds: float) -> str:
+    """A time in the unit that reads best."""
+    if seconds < 1:
+        return _("%(count)s ms") % {"count": round(seconds * 1000)}
+    if seconds < 60:
+        return _("%(count)s s") % {"count": floatformat(seconds, 1)}
+    minutes, rest = divmod(round(seconds), 60)
+    return _("%(minutes)s min %(seconds)s s") % {"minutes": minutes, "seconds": rest}
 
 
 @register.filter

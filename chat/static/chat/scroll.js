@@ -5,6 +5,7 @@ const NEAR = 48;
 const area = document.getElementById("scroll");
 const jump = document.getElementById("jump");
 let follows = true;
+let top = 0;
 
 const distance = () => area.scrollHeight - area.scrollTop - area.clientHeight;
 
@@ -19,15 +20,21 @@ export function toLatest() {
 export function start() {
   if (!area) return;
   area.addEventListener("scroll", () => {
-    follows = distance() < NEAR;
+    // Content that grew below leaves the place as it was; only a person goes up.
+    if (distance() < NEAR) follows = true;
+    else if (area.scrollTop < top) follows = false;
+    top = area.scrollTop;
     jump.hidden = follows;
   }, { passive: true });
   jump.addEventListener("click", () => {
     toLatest();
     document.getElementById("text").focus();
   });
-  new ResizeObserver(() => {
+  const observer = new ResizeObserver(() => {
     if (follows) area.scrollTop = area.scrollHeight;
     else jump.hidden = distance() < NEAR;
-  }).observe(area.firstElementChild);
+  });
+  // The area changes too: when the composer grows, or a keyboard comes up.
+  observer.observe(area.firstElementChild);
+  observer.observe(area);
 }

@@ -1,0 +1,117 @@
+"""The audit: who asked what, which tools ran with which outcome. Nothing here can be changed."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.db.models import Count, Model, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from .models import Conversation, ToolCall, Turn
+from .rendering import visible_text
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+else:
+    ModelAdmin = admin.ModelAdmin
+
+MAX_SHOWN_CHARACTERS = 20_000
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Rows to look at. People's words are private, so only a superuser may."""
+
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Only along with their person, whom the admin could otherwise not delete."""
+        match = request.resolver_match
+        is_own_page = match is not None and str(match.url_name).startswith("automate_chat_")
+        return not is_own_page and _is_superuser(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return _is_superuser(request)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return _is_superuser(request)
+
+
+@admin.register(Conversation)
+class ConversationAdmin(ReadOnlyAdmin):
+    list_display = ("title", "user", "turn_count", "created_at", "updated_at")
+    list_select_related = ("user",)
+    search_fields = ("title", "user__username")
+    date_hierarchy = "updated_at"
+    fields = ("user", "title", "created_at", "updated_at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Conversation]:
+        return Conversation.objects.annotate(turn_count=Count("turns"))
+
+    @admin.display(description=_("turns"), ordering="turn_count")
+    def turn_count(self, conversation: Any) -> int:
+        return int(conversation.turn_count)
+
+
+@admin.register(Turn)
+class TurnAdmin(ReadOnlyAdmin):
+    list_display = (
+        *("created_at", "conversation", "user", "status", "model", "rounds"),
+        *("prompt_tokens", "completion_tokens"),
+    )
+    list_filter = ("status", "model")
+    list_select_related = ("conversation__user",)
+    search_fields = ("=id", "conversation__title", "conversation__user__username")
+    date_hierarchy = "created_at"
+    exclude = ("lease_owner", "lease_until")
+
+    @admin.display(description=_("user"), ordering="conversation__user")
+    def user(self, turn: Turn) -> str:
+        return str(turn.conversation.user)
+
+
+@admin.register(ToolCall)
+class ToolCallAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "server_name", "function_name", "user", "status", "duration")
+    list_filter = ("status", "server_name")
+    list_select_related = ("turn__conversation__user",)
+    search_fields = ("function_name", "call_id", "turn__conversation__user__username")
+    date_hierarchy = "created_at"
+    fields = (
+        *("turn", "user", "server_name", "tool", "tool_version", "function_name", "call_id"),
+        *("status", "error", "shown_arguments", "shown_result"),
+        *("created_at", "started_at", "finished_at", "duration"),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ToolCall]:
+        return super().get_queryset(request).defer("result")
+
+    @admin.display(description=_("user"), ordering="turn__conversation__user")
+    def user(self, call: ToolCall) -> str:
+        return str(call.turn.conversation.user)
+
+    @admin.display(description=_("seconds"))
+    def duration(self, call: ToolCall) -> str:
+        return "" if call.seconds is None else f"{call.seconds:.3f}"
+
+    @admin.display(description=_("arguments as written"))
+    def shown_arguments(self, call: ToolCall) -> str:
+        return _preformatted(call.arguments_text)
+
+    @admin.display(description=_("result for the model"))
+    def shown_result(self, call: ToolCall) -> str:
+        return _preformatted(call.result_text)
+
+
+def _preformatted(text: str) -> str:
+    return format_html("<pre>{}</pre>", visible_text(text)[:MAX_SHOWN_CHARACTERS])
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    return bool(request.user.is_active and request.user.is_superuser)
