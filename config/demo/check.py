@@ -1,4 +1,4 @@
-"""One whole turn with a tool call, as a visitor's browser has it, over real HTTP."""
+"""One whole turn with a tool call, over real HTTP, as a visitor's browser has it."""
 
 import html
 import json
@@ -8,10 +8,15 @@ from typing import Any
 from urllib.parse import urljoin
 
 import requests
+from django.urls import reverse
 
-CONNECT_AND_READ_SECONDS = (5, 90)
-# The blue mugs of a fresh examples/shop_server.py, and all of them together.
-STOCK = ("42", "17")
+from .model import Model
+
+TIMEOUT = (5, 90)
+"""Seconds for a connection, and for the next piece of an answer."""
+
+# The blue mugs that a new examples/shop_server.py has, one by one and all together.
+STOCK = {"42", "17"}
 TOTAL_STOCK = "59"
 
 
@@ -19,111 +24,112 @@ class CheckFailed(Exception):
     """The demo did not do what it should; the message says what."""
 
 
-def check_one_turn(address: str, username: str, password: str, prompt: str) -> Iterator[str]:
+class Visitor:
+    """A browser without a screen: keeps cookies, fills in forms, reads a stream.
+
+    Every method raises `CheckFailed` where the site does not do its part.
+    """
+
+    def __init__(self, address: str, browser: requests.Session) -> None:
+        self.address = address
+        self._browser = browser
+
+    def get(self, path: str) -> requests.Response:
+        """A page, after all redirects."""
+        return self._answer("GET", path)
+
+    def submit(self, page: requests.Response, path: str, **fields: str) -> requests.Response:
+        """The page that follows a form of `page`, its hidden fields sent along."""
+        hidden = {}
+        for tag in re.findall(r"<input\b[^>]*>", page.text):
+            attributes = dict(re.findall(r'([\w-]+)="([^"]*)"', tag))
+            if attributes.get("type") == "hidden" and "name" in attributes:
+                hidden[attributes["name"]] = html.unescape(attributes.get("value", ""))
+        return self._answer("POST", path, data=hidden | fields, headers={"Referer": page.url})
+
+    def stream(self, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The kinds and data of a stream's events, until the site ends it."""
+        headers = {"Accept": "text/event-stream"}
+        kind = ""
+        with self._answer("GET", path, headers=headers, stream=True) as response:
+            try:
+                for line in response.iter_lines():
+                    name, _, value = line.decode().partition(": ")
+                    if name == "event":
+                        kind = value
+                    elif name == "data":
+                        yield kind, json.loads(value)
+            except requests.RequestException as exc:
+                raise CheckFailed(f"The stream broke off: {type(exc).__name__}.") from exc
+
+    def _answer(self, method: str, path: str, **options: Any) -> requests.Response:
+        url = urljoin(self.address, path)
+        try:
+            response = self._browser.request(method, url, timeout=TIMEOUT, **options)
+        except requests.RequestException as exc:
+            raise CheckFailed(f"{path} did not answer: {type(exc).__name__}.") from exc
+        _expect(response.ok, f"{path} answered HTTP {response.status_code}.")
+        return response
+
+
+def check_one_turn(
+    address: str, username: str, password: str, model: Model, prompt: str
+) -> Iterator[str]:
     """Log in, send the prompt, read its stream to the end; yields each fact that was checked.
+
+    A model that may be wrong must answer; whether it calls a tool and is right is not asked.
 
     Raises:
         CheckFailed: at the first fact that is none.
     """
     with requests.Session() as browser:
-        try:
-            yield from _visit(browser, address, username, password, prompt)
-        except requests.RequestException as exc:
-            raise CheckFailed(f"The site did not answer: {type(exc).__name__}.") from exc
+        visitor = Visitor(address, browser)
+
+        login = visitor.get(reverse("chat:index"))
+        _expect(reverse("login") in login.url, "A visitor is not asked to log in.")
+        chat = visitor.submit(login, reverse("login"), username=username, password=password)
+        _expect(reverse("chat:index") in chat.url, "The login was refused.")
+        yield f"logged in as {username} by the form"
+
+        if model.notice:
+            pages = [html.unescape(page.text) for page in (login, chat)]
+            _expect(all(model.notice in page for page in pages), "A page lacks the notice.")
+            yield f"the pages say: {model.notice}"
+
+        conversation = visitor.submit(chat, reverse("chat:send"), text=prompt)
+        turn = re.search(r'id="turn-([0-9a-f-]{36})"', conversation.text)
+        if turn is None:
+            raise CheckFailed("The message began no turn.")
+        yield f"sent {prompt!r}"
+
+        events = list(visitor.stream(reverse("chat:events", args=[turn[1]])))
+        kind, ending = events[-1] if events else ("", {})
+        _expect(kind == "status", "The stream broke off.")
+        _expect(ending["status"] == "done", f"The turn ended as {ending['words']!r}.")
+        yield f"read its stream to the end: {len(events)} events"
+
+        answer = _answer_text(visitor.get(conversation.url).text)
+        if model.may_be_wrong:
+            _expect(bool(answer), "The answer is empty.")
+            yield f"the answer, after a reload: {answer!r}"
+            return
+
+        cards = [data["html"] for kind, data in events if kind == "call"]
+        _expect(any('data-status="succeeded"' in card for card in cards), "No tool call succeeded.")
+        yield "a tool call succeeded"
+
+        numbers = set(re.findall(r"\d+", answer))
+        _expect(
+            TOTAL_STOCK in numbers or numbers >= STOCK, f"The answer lacks the stock: {answer!r}."
+        )
+        yield f"the answer, after a reload, has the stock: {answer!r}"
 
 
-def _visit(
-    browser: requests.Session, address: str, username: str, password: str, prompt: str
-) -> Iterator[str]:
-    login = _get(browser, address)
-    _expect('name="password"' in login.text, "A visitor is not asked to log in.")
-    credentials = {"username": username, "password": password}
-    page = browser.post(
-        login.url,
-        data=_hidden_fields(login.text) | credentials,
-        headers={"Referer": login.url},
-        timeout=CONNECT_AND_READ_SECONDS,
-    )
-    _expect(page.ok and 'name="text"' in page.text, "The login did not lead to the chat.")
-    yield f"logged in as {username} by the form"
-
-    begun = browser.post(
-        urljoin(page.url, "send/"),
-        data=_hidden_fields(page.text) | {"text": prompt},
-        headers={"HX-Request": "true", "HX-Current-URL": page.url, "Referer": page.url},
-        timeout=CONNECT_AND_READ_SECONDS,
-    )
-    turn = re.search(r"/turns/[0-9a-f-]{36}/", begun.text)
-    if not begun.ok or turn is None:
-        raise CheckFailed(f"The message was not accepted: HTTP {begun.status_code}.")
-    yield f"sent {prompt!r}"
-
-    calls: dict[int, str] = {}
-    messages: dict[int, str] = {}
-    ending: dict[str, Any] = {}
-    kinds = []
-    for kind, data in _stream(browser, urljoin(page.url, turn.group().lstrip("/") + "events/")):
-        kinds.append(kind)
-        if kind == "call":
-            calls[data["call"]] = data["html"]
-        elif kind == "message":
-            messages[data["message"]] = data["html"]
-        elif kind == "status":
-            ending = data
-    _expect(bool(ending), "The stream broke off.")
-    _expect(ending.get("status") == "done", f"The turn ended as {ending.get('words')!r}.")
-    yield f"read the stream to its end: {len(kinds)} events"
-
-    _expect(
-        any('data-status="succeeded"' in card for card in calls.values()),
-        "No tool call succeeded.",
-    )
-    yield "a tool call succeeded"
-
-    answer = " ".join(_text(part) for part in messages.values())
-    _expect(_names_the_stock(answer), f"The answer lacks the stock: {answer[:300]!r}.")
-    yield f"the answer has the stock: {answer[:300]!r}"
-
-
-def _get(browser: requests.Session, url: str) -> requests.Response:
-    response = browser.get(url, timeout=CONNECT_AND_READ_SECONDS)
-    _expect(response.ok, f"{url} answered HTTP {response.status_code}.")
-    return response
-
-
-def _stream(browser: requests.Session, url: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The events of a stream. Source: WHATWG HTML, "Server-sent events"."""
-    headers = {"Accept": "text/event-stream"}
-    with browser.get(
-        url, headers=headers, stream=True, timeout=CONNECT_AND_READ_SECONDS
-    ) as response:
-        _expect(response.ok, f"The stream answered HTTP {response.status_code}.")
-        kind = ""
-        for line in response.iter_lines():
-            field, _, value = line.decode().partition(": ")
-            if field == "event":
-                kind = value
-            elif field == "data":
-                yield kind, json.loads(value)
-
-
-def _hidden_fields(page: str) -> dict[str, str]:
-    """The names and values of a page's hidden inputs."""
-    fields = {}
-    for tag in re.findall(r"<input\b[^>]*>", page):
-        attributes = dict(re.findall(r'([\w-]+)="([^"]*)"', tag))
-        if attributes.get("type") == "hidden" and "name" in attributes:
-            fields[attributes["name"]] = html.unescape(attributes.get("value", ""))
-    return fields
-
-
-def _text(fragment: str) -> str:
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", fragment)).split())
-
-
-def _names_the_stock(answer: str) -> bool:
-    numbers = set(re.findall(r"\d+", answer))
-    return TOTAL_STOCK in numbers or numbers.issuperset(STOCK)
+def _answer_text(page: str) -> str:
+    """What the assistant wrote on a conversation's page, without its tool calls."""
+    bodies = re.findall(r'<div class="markdown" data-body>(.*?)<div class="calls"', page, re.DOTALL)
+    words = re.sub(r"<[^>]*>", " ", " ".join(bodies))
+    return " ".join(html.unescape(words).split())[:500]
 
 
 def _expect(holds: bool, otherwise: str) -> None:

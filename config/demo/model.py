@@ -17,12 +17,19 @@ class Model:
     """A model, and the child process that runs it where `command` is not empty.
 
     `environment` is for the web process. `seconds` is how long the child may take to start.
+    `may_be_wrong` is true of a model so small that a check can only look at its answer's shape.
     """
 
     name: str
     environment: Mapping[str, str] = field(repr=False)
     command: tuple[str, ...] = ()
     seconds: float = 20.0
+    may_be_wrong: bool = False
+
+    @property
+    def notice(self) -> str:
+        """What every page says about it."""
+        return self.environment.get("AUTOMATE_NOTICE", "")
 
 
 def chosen_model(gguf: Path | None, environment: Mapping[str, str] = os.environ) -> Model:
@@ -45,6 +52,7 @@ def chosen_model(gguf: Path | None, environment: Mapping[str, str] = os.environ)
             },
             (str(EXAMPLES / "gguf_model.py"), "--gguf", str(gguf.resolve())),
             seconds=180.0,
+            may_be_wrong=True,
         )
     return Model(
         "the demo model, which picks tools by words and is not an AI. "

@@ -40,7 +40,6 @@ def running_demo(directory: Path, model: Model, port: int) -> Iterator[RunningDe
     Raises:
         ChildFailed: one of them did not start.
     """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     # New at every start: the servers that take them end with this process.
     keys = {"SHOP_TOKEN": secrets.token_urlsafe(24), "BRANCHES_KEY": secrets.token_urlsafe(24)}
     with ExitStack() as processes:

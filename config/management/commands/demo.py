@@ -1,6 +1,5 @@
 """`manage.py demo`: the whole product on this machine, with nothing to configure."""
 
-import shutil
 import tempfile
 from argparse import ArgumentParser
 from pathlib import Path
@@ -11,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from config.demo.check import CheckFailed, check_one_turn
 from config.demo.children import ChildFailed
+from config.demo.data import FolderInUse, demo_folder
 from config.demo.model import Model, chosen_model
 from config.demo.processes import RunningDemo, running_demo
 from config.demo.rows import USERNAME
@@ -18,7 +18,7 @@ from config.demo.rows import USERNAME
 PROMPTS = [
     "How many blue mugs are in stock?",
     "When is the harbour branch open on Saturday?",
-    "Place an order for 2 of MUG-RED for ada@example.com",
+    "Show me the sales report of the last 30 days",
 ]
 
 
@@ -59,10 +59,9 @@ class Command(BaseCommand):
             if options["check"]:
                 self.check_in_fresh_directory(model)
             else:
-                if options["fresh"]:
-                    shutil.rmtree(options["data"], ignore_errors=True)
-                self.run_until_interrupted(options["data"], model, options["port"])
-        except (ChildFailed, CheckFailed) as exc:
+                with demo_folder(options["data"], fresh=options["fresh"]):
+                    self.run_until_interrupted(options["data"], model, options["port"])
+        except (FolderInUse, ChildFailed, CheckFailed) as exc:
             raise CommandError(str(exc)) from exc
         except KeyboardInterrupt:
             self.say("\nThe demo has ended.")
@@ -75,7 +74,7 @@ class Command(BaseCommand):
         ):
             for line in demo.synced:
                 self.say(f"checked: synced {line}")
-            for fact in check_one_turn(demo.address, USERNAME, demo.password, PROMPTS[0]):
+            for fact in check_one_turn(demo.address, USERNAME, demo.password, model, PROMPTS[0]):
                 self.say(f"checked: {fact}")
         self.say(self.style.SUCCESS("The demo works."))
 
