@@ -1,6 +1,6 @@
 """The admin of MCP servers: what they are, how they are, and the sync of their tools."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db import transaction
@@ -34,14 +34,12 @@ class MCPServerAdmin(ModelAdmin):
         "slug",
         "endpoint_url",
         "enabled",
-        "tools_listed",
         "tools_usable",
         "status",
         "last_synced",
-        "last_error",
     )
     list_editable = ("enabled",)
-    list_filter = ("enabled", "auth_type", "protocol")
+    list_filter = ("enabled",)
     search_fields = ("name", "slug", "endpoint_url")
     actions = ("sync_tools", "enable", "disable")
     readonly_fields = (
@@ -66,6 +64,9 @@ class MCPServerAdmin(ModelAdmin):
         },
     )
 
+    class Media:
+        css: ClassVar[dict[str, list[str]]] = {"all": ["automate/admin.css"]}
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[MCPServer]:
         return MCPServer.objects.with_tool_counts()
 
@@ -86,18 +87,15 @@ class MCPServerAdmin(ModelAdmin):
     def get_prepopulated_fields(self, request: HttpRequest, obj: MCPServer | None = None) -> Any:
         return {"slug": ("name",)} if obj is None else {}
 
-    @admin.display(description=_("tools"), ordering="tool_count")
-    def tools_listed(self, server: MCPServer) -> str:
-        if server.pk is None:
-            return "-"
-        url = reverse("admin:automate_mcptool_changelist", current_app=self.admin_site.name)
+    @admin.display(description=_("usable tools"), ordering="usable_count")
+    def tools_usable(self, server: MCPServer) -> str:
         return format_html(
-            '<a href="{}?server__id__exact={}">{}</a>', url, server.pk, server.tool_count
+            '<a href="{}?server__id__exact={}">{}</a>',
+            reverse("admin:automate_mcptool_changelist", current_app=self.admin_site.name),
+            server.pk,
+            gettext("%(usable)d of %(all)d")
+            % {"usable": server.usable_count, "all": server.tool_count},
         )
-
-    @admin.display(description=_("usable"), ordering="usable_count")
-    def tools_usable(self, server: MCPServer) -> int:
-        return server.usable_count
 
     @admin.display(description=_("secret"))
     def secret_masked(self, server: MCPServer) -> str:
@@ -194,9 +192,11 @@ def server_status(server: MCPServer) -> str:
     if not server.enabled:
         return gettext("Off: no chat uses its tools.")
     if server.last_error and server.last_synced is None:
-        return gettext("Not reached yet: mend what the error says, then sync again.")
+        return gettext("Not reached yet. %(error)s") % {"error": server.last_error}
     if server.last_error:
-        return gettext("The last sync failed; its tools stay as they were.")
+        return gettext("The last sync failed; its tools stay as they were. %(error)s") % {
+            "error": server.last_error
+        }
     if server.last_synced is None:
         return gettext("Never synced: choose “Sync tools from selected servers”.")
     if server.review_count:

@@ -1,7 +1,7 @@
 """The admin of tools: what a server offers, and what of it a chat may use."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -82,6 +82,9 @@ class MCPToolAdmin(ModelAdmin):
             },
         ),
     )
+
+    class Media:
+        css: ClassVar[dict[str, list[str]]] = {"all": ["automate/admin.css"]}
 
     def has_add_permission(self, request: HttpRequest, obj: MCPTool | None = None) -> bool:
         return False
@@ -185,6 +188,6 @@ def _pretty(value: Any) -> str:
     if value in (None, {}):
         return "-"
     return format_html(
-        '<pre style="white-space: pre-wrap; overflow-wrap: anywhere">{}</pre>',
+        '<pre class="automate-json">{}</pre>',
         json.dumps(value, indent=2, ensure_ascii=False),
     )

@@ -244,7 +244,7 @@ def test_the_list_says_in_words_what_is_wrong(
     peer.refuse_with = 404
     sync_server(server)
     assert status_of(admin_client).startswith("Not reached yet")
-    assert "HTTP 404" in admin_client.get(LIST).content.decode()
+    assert "HTTP 404" in status_of(admin_client)
     peer.refuse_with = 0
     sync_server(server)
     assert status_of(admin_client).startswith("It lists no tools")
@@ -263,6 +263,16 @@ def test_the_list_says_in_words_what_is_wrong(
     assert status_of(admin_client).startswith("The last sync failed")
     MCPServer.objects.update(enabled=False)
     assert status_of(admin_client).startswith("Off")
+
+
+def test_the_list_counts_the_tools(admin_client: Client) -> None:
+    server = add_server()
+    server.tools.create(name="search")
+    server.tools.create(name="fetch", enabled=False)
+
+    shown = admin_client.get(LIST).content.decode()
+
+    assert f'/admin/automate/mcptool/?server__id__exact={server.pk}">1 of 2</a>' in shown
 
 
 def test_hostile_text_is_shown_as_text(admin_client: Client) -> None:
