@@ -46,7 +46,7 @@ class LocalModel:
             else:
                 if call is None or not turn.repeats(call):
                     return reply.finish(call)
-                turn = turn.without_repeats()
+                turn = turn.answering()
         raise RequestRefused(500, "the engine gave no usable reply")
 
     def _run(self, turn: ConstrainedTurn, reply: Reply) -> Call | None:

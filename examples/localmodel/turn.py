@@ -15,7 +15,9 @@ from .schema import reply_format, takes_nothing
 from .tools import JSON, Call, Tool, describe, shortened
 
 CHARACTERS_PER_TOKEN = 3
-DEFAULT_MAX_TOKENS = 1024
+DEFAULT_MAX_TOKENS = 512
+MAX_CALLS = 8
+"""Calls in one turn, after which a small model that still wanders has to answer."""
 PASSED_ON = ("frequency_penalty", "presence_penalty", "seed", "stop", "top_p")
 
 INSTRUCTIONS = """\
@@ -66,7 +68,10 @@ class ConstrainedTurn:
         if not tools and isinstance(body.get("response_format"), dict):
             options["response_format"] = body["response_format"]
         turn = cls(tuple(messages), tools, options, context * CHARACTERS_PER_TOKEN, answer)
-        called = {call.name for call in turn.calls_made()}
+        made = turn.calls_made()
+        if len(made) >= MAX_CALLS:
+            return turn.answering()
+        called = {call.name for call in made}
         certain = {tool.name for tool in tools if takes_nothing(tool) and tool.name in called}
         return replace(turn, banned=frozenset(certain))
 
@@ -99,10 +104,13 @@ class ConstrainedTurn:
         """The same call was made already, and its result stands in the messages."""
         return call.key in {made.key for made in self.calls_made()}
 
-    def without_repeats(self) -> "ConstrainedTurn":
-        """This turn with no further call of a tool that it has called."""
-        called = {call.name for call in self.calls_made()}
-        return replace(self, banned=self.banned | called)
+    def answering(self) -> "ConstrainedTurn":
+        """This turn with nothing but an answer left.
+
+        For a model that makes the same call again. With only that call forbidden it takes
+        another tool instead, wanted or not: a small one was seen to place an order so.
+        """
+        return replace(self, banned=frozenset(tool.name for tool in self.tools))
 
     def untyped(self) -> "ConstrainedTurn | None":
         """This turn with arguments held to no schema; none if that changes nothing."""

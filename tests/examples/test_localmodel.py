@@ -6,7 +6,7 @@ from jsonschema import Draft202012Validator
 from examples.localmodel.reply import ReplyDecoder
 from examples.localmodel.schema import engine_schema, reply_format
 from examples.localmodel.tools import Call, Tool, describe
-from examples.localmodel.turn import ConstrainedTurn
+from examples.localmodel.turn import MAX_CALLS, ConstrainedTurn
 from tests.examples.chat_requests import ASKED, STOCK, called, definition, result, schema_of
 
 
@@ -189,6 +189,16 @@ def test_a_tool_without_parameters_is_called_once_a_turn():
 
     assert branches(after) == (["stock"], True)
     assert branches(next_turn) == (["now", "stock"], True)
+
+
+def test_a_model_that_only_calls_has_to_answer_in_the_end():
+    made = [m for n in range(MAX_CALLS) for m in (called(number=str(n)), result("12", str(n)))]
+
+    one_less = turn(ASKED, *made[2:], tools=[definition()])
+    at_the_limit = turn(ASKED, *made, tools=[definition()])
+
+    assert branches(one_less) == (["stock"], True)
+    assert branches(at_the_limit) == ([], True)
 
 
 def test_tools_that_do_not_fit_are_left_out_but_the_wanted_one_stays():
