@@ -28,12 +28,13 @@ from pygments.token import STANDARD_TYPES, _TokenType
 
 MAX_MARKDOWN_CHARACTERS = 60_000
 MAX_BLOCK_CHARACTERS = 20_000
+MAX_TOKENS = 20_000
 MAX_HIGHLIGHTED_CHARACTERS = 10_000
 MAX_HIGHLIGHTING_SECONDS = 0.1
 
 LANGUAGES = {
     **{name: name for name in ("bash", "c", "cpp", "css", "diff", "django", "go", "graphql")},
-    **{name: name for name in ("html", "http", "ini", "java", "javascript", "json", "jsx")},
+    **{name: name for name in ("html", "http", "java", "javascript", "json", "jsx")},
     **{name: name for name in ("kotlin", "lua", "markdown", "php", "python", "r", "ruby", "rust")},
     **{name: name for name in ("scala", "scss", "sql", "swift", "toml", "tsx", "typescript")},
     **{name: name for name in ("xml", "yaml")},
@@ -113,7 +114,8 @@ def settled_length(text: str) -> int:
 @lru_cache(maxsize=512)
 def _rendered(text: str) -> SafeString:
     text = visible_text(text)
-    if any(_is_too_long(block) for block in _BLOCKS.parse(text)):
+    blocks = _BLOCKS.parse(text)
+    if len(blocks) > MAX_TOKENS or any(map(_is_too_long, blocks)):
         return _plain(text)
     html = _MARKDOWN.render(text)
     clean = nh3.clean(
