@@ -35,13 +35,12 @@ def code(text: str) -> str:
     return f"`{text.replace('`', '').strip()[:100]}`"
 
 
-def describe_results(question: str, calls: Sequence[Call]) -> str:
-    """Say what every answered call brought, the newest kind first."""
-    groups: dict[str, list[Call]] = {}
+def describe_results(question: str, calls: Sequence[Call], first: Sequence[str] = ()) -> str:
+    """Say what every answered call brought; `first` are the tools that the question is about."""
+    groups: dict[str, list[Call]] = {name: [] for name in first}
     for call in calls:
         groups.setdefault(call.name, []).append(call)
-    parts = [_group(question, name, group) for name, group in groups.items()]
-    return "\n\n".join(part for part in reversed(parts) if part)
+    return "\n\n".join(_group(question, name, group) for name, group in groups.items() if group)
 
 
 def _group(question: str, name: str, calls: Sequence[Call]) -> str:
@@ -181,14 +180,18 @@ _SUMMABLE = frozenset(
 )
 
 
+_AMOUNTS = frozenset(map(stem, ("price", "cost", "total", "amount", "balance", "sum", "value")))
+
+
 def counted(question: str, rows: Sequence[Mapping[str, Any]]) -> str | None:
     """The column of numbers that the question's own words name."""
     wanted = stems(question)
+    usual = _AMOUNTS if re.search(r"\bhow much\b", question, re.IGNORECASE) else _SUMMABLE
     for same in (False, True):
         for key in dict.fromkeys(key for row in rows for key in row):
             own = _words(key)
             near = any(w == t or (same and same_meaning(w, t)) for w in wanted for t in own)
-            generic = same and bool(set(own) & _SUMMABLE)
+            generic = same and bool(set(own) & usual)
             if (near or generic) and any(_is_number(row.get(key)) for row in rows):
                 return key
     return None
@@ -210,7 +213,7 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     """An object with the parts of its objects beside its own: `address.city`."""
     flat: dict[str, Any] = {}
     for key, value in row.items():
-        if isinstance(value, Mapping) and value and len(value) <= 6:
+        if isinstance(value, Mapping) and value and len(value) <= 12:
             flat |= {f"{key}.{inner}": each for inner, each in value.items()}
         elif isinstance(value, list) and all(isinstance(each, str | int) for each in value):
             flat[str(key)] = ", ".join(map(str, value))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .facts import Text
-from .families import Family, family
+from .families import Family, family, is_source, is_target
 from .phrases import Span
 from .readers import Reader
 from .schema import Path, Slot
@@ -57,6 +57,8 @@ def fill(
         others = others or reader.others(values)
         spans = spans or list(reader.claimed)
     _settle(tool.slots, values)
+    places = [slot for slot in tool.slots if family(slot) == "place" and slot.path in values]
+    clear += any(map(is_source, places)) and any(map(is_target, places))
     missing = _missing(tool.slots, values)
     # An optional object that lacks something it needs is left out as a whole.
     dropped = {slot.optional_parent for slot in missing if slot.optional_parent is not None}
@@ -75,6 +77,7 @@ def _read(
     """Values in the order of how clearly they were said; each slot and each word once."""
     done = set(values)
     wanted = [slot for slot in slots if slot.path not in done]
+    before = len(done)
     for certain, read in (
         (True, reader.stated),
         (True, reader.typed),
@@ -86,7 +89,11 @@ def _read(
             done.add(slot.path)
             kind = family(slot)
             yield slot, value, certain and (slot.needed or kind in _CLEAR or kind == "choice")
-    if answering and (rest := [s for s in wanted if s.path not in done and s.needed]):
+    if (
+        answering
+        and len(done) == before
+        and (rest := [s for s in wanted if s.path not in done and s.needed])
+    ):
         for slot, value in reader.whole(rest):
             yield slot, value, False
 

@@ -35,7 +35,9 @@ def choose_lookup(step: Step, filled: Filled, tools: Sequence[Tool]) -> Lookup |
     wanted = [slot for slot in filled.missing if _can_be_looked_up(slot)]
     if not wanted:
         return None
-    trimmed = {*step.tool.name_stems, *step.matched, *(w for s in wanted for w in s.words)}
+    # Words of a parameter's description are mostly examples, and those are worth a search.
+    meant = {word for word in step.matched if step.tool.weights.get(word, 1.0) > 0.2}
+    trimmed = {*step.tool.name_stems, *meant, *(word for slot in wanted for word in slot.words)}
     trimmed |= step.tool.prefix_stems
     best: tuple[float, Lookup] | None = None
     for tool in tools:

@@ -22,12 +22,14 @@ class Call:
 class Exchange:
     """The newest question, the answers to what was asked back, and the calls made for it.
 
-    `asked_about` is the tool that an answer is for; `rounds` counts the model's own messages
-    with calls since the person last wrote; `earlier_tool` was used for the question before.
+    `new_calls` are those since the person last wrote, `rounds` the model's own messages with
+    calls since then. `asked_about` is the tool that an answer is for; `earlier_tool` was used
+    for the question before.
     """
 
     texts: list[str] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
+    new_calls: list[Call] = field(default_factory=list)
     rounds: int = 0
     asked_about: str = ""
     earlier_tool: str = ""
@@ -54,6 +56,7 @@ def read_exchange(messages: Sequence[Mapping[str, Any]]) -> Exchange:
         exchange.texts.insert(0, message_text(messages[earlier]))
         first = earlier
     exchange.calls = _calls(messages[first:])
+    exchange.new_calls = _calls(messages[newest:])
     exchange.rounds = sum(bool(_tool_calls(each)) for each in messages[newest:])
     earlier_calls = _calls(messages[:first])
     exchange.earlier_tool = earlier_calls[-1].name if earlier_calls else ""

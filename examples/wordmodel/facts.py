@@ -14,7 +14,7 @@ Kind = Literal[
     "json", "quote", "email", "url", "date", "time", "sql", "sum", "repository", "path", "handle",
     "code", "number",
 ]  # fmt: skip
-MAX_CHARACTERS = 8_000
+MAX_CHARACTERS = 4_000
 """How much of a message is read for facts; the rest of a longer one is left alone."""
 
 _COUNTS = word_list(
@@ -62,6 +62,7 @@ _NUMBER = re.compile(
     r"\s?(?P<after>[%$€£¥]|\b(?:dollars?|euros?|pounds?|yen|francs?|rupees?|yuan|[A-Z]{3})\b)?",
     re.IGNORECASE,
 )
+_COUNTED_DAYS = re.compile(r"(?:last|past|in)\s+\w+\s+(?:day|week|month)s?$", re.IGNORECASE)
 _NOT_CODES = re.compile(r"\d+(?:st|nd|rd|th|am|pm|k|m|kg|g|km|cm|mm|h|min|s|x|d)", re.IGNORECASE)
 _CURRENCY_CODES = word_set("USD EUR GBP JPY CHF CAD AUD NZD CNY INR SEK NOK DKK PLN CZK")
 
@@ -121,11 +122,12 @@ class Text:
 
 
 def read(text: str, today: date) -> Text:
-    """Find every fact in a message; no two overlap."""
+    """Find every fact in a message; only the count in "last 7 days" stands in another one."""
     text = text[:MAX_CHARACTERS]
     found: list[Fact] = []
     for fact in _all_facts(text, today):
-        if all(fact.end <= other.start or other.end <= fact.start for other in found):
+        over = [other for other in found if fact.start < other.end and other.start < fact.end]
+        if not over or (fact.kind == "number" and _counts_days(text, over)):
             found.append(fact)
     found.sort(key=lambda fact: fact.start)
     tokens = [Token(match.start(), match.end(), match.group()) for match in WORD.finditer(text)]
@@ -150,6 +152,11 @@ def _all_facts(text: str, today: date) -> Iterator[Fact]:
     for match in _NUMBER.finditer(text):
         if not _is_pronoun(match, text):
             yield _number(match)
+
+
+def _counts_days(text: str, over: list[Fact]) -> bool:
+    """Whether a number stands in words such as "last 7 days", which are a day and a count."""
+    return len(over) == 1 and bool(_COUNTED_DAYS.match(text[over[0].start : over[0].end]))
 
 
 def _json_values(text: str) -> Iterator[Fact]:
@@ -177,7 +184,7 @@ def _matches(kind: Kind, pattern: re.Pattern[str], text: str) -> Iterator[Fact]:
 
 def _is_pronoun(match: re.Match[str], text: str) -> bool:
     """Whether a "one" counts nothing, as in "which one"."""
-    if match["number"].lower() != "one":
+    if match["number"].lower() != "one" or len(text.split()) <= 3:
         return False
     before = text[: match.start()].split()[-1:]
     return not re.match(r"\s+\w", text[match.end() :]) or before in (["this"], ["that"], ["which"])

@@ -116,9 +116,9 @@ def is_target(slot: Slot) -> bool:
 
 def is_start(slot: Slot) -> bool:
     """Whether it is the first day or moment of a stretch."""
-    return bool(_STARTS & set(slot.words))
+    return bool(_STARTS & {*slot.words, "".join(slot.words)})
 
 
 def is_end(slot: Slot) -> bool:
     """Whether it is the last day or moment of a stretch."""
-    return bool(_ENDS & set(slot.words))
+    return bool(_ENDS & {*slot.words, "".join(slot.words)})

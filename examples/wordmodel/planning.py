@@ -102,7 +102,9 @@ class _Turn:
         notes = [each.note for each in outcomes if each.note]
         if calls:
             notes.append("I stop here: these were as many rounds of calls as I make in one go.")
-        told = answers.describe_results(self.exchange.texts[0], self.exchange.calls)
+        told = answers.describe_results(
+            self.exchange.texts[0], self.exchange.new_calls, [step.tool.name for step in steps]
+        )
         parts = [told, *dict.fromkeys(notes)] if told else list(dict.fromkeys(notes))
         return Reply("\n\n".join(parts) or self._no_tool())
 
@@ -177,10 +179,8 @@ class _Turn:
             return
         newest = read(exchange.texts[-1], today)
         if asked is None or names_another_tool(self.tools, newest, asked):
-            kept = (
-                exchange.calls[len(exchange.calls) - exchange.rounds :] if exchange.rounds else []
-            )
-            self.exchange = Exchange([exchange.texts[-1]], kept, exchange.rounds)
+            new = exchange.new_calls
+            self.exchange = Exchange([exchange.texts[-1]], new, new, exchange.rounds)
 
     def _tool(self, name: str) -> Tool | None:
         return next((tool for tool in self.tools if tool.name == name), None)

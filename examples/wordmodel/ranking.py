@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .facts import Text
-from .families import family
 from .intent import is_write_verb, ordered_verbs
 from .tools import Tool
 from .words import GENERIC, related, same_meaning, stem, stems
@@ -83,14 +82,9 @@ def _score(
             score += 0.6
         elif tool.verb and same_meaning(verb, tool.verb):
             score += 0.2
-    if any(same_meaning(verb, "search") for verb in verbs) and _takes_a_query(tool):
+    if any(same_meaning(verb, "search") for verb in verbs) and tool.searches_by_words:
         score += 0.4
     return Ranked(tool, score, frozenset(matched))
-
-
-def _takes_a_query(tool: Tool) -> bool:
-    """Whether it searches by words, so that words it does not know speak for it too."""
-    return tool.finds and any(slot.needed and family(slot) == "query" for slot in tool.slots)
 
 
 def _worth(term: str, weights: dict[str, float], rarity: dict[str, float]) -> float:

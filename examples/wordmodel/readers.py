@@ -5,38 +5,29 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from . import families, numbers
+from .cues import (
+    ABBREVIATED,
+    ABOUT,
+    BODY,
+    CUES,
+    FACTS,
+    FLAG_WORDS,
+    JOINED,
+    LISTED,
+    NEGATION,
+    enumerated,
+    is_quick,
+)
 from .facts import Fact, Kind, Text
 from .families import Family, family
 from .moments import fill_dates, fill_time
 from .names import currency_codes, language
-from .phrases import MORE_NAMES, Found, Span, after, free, rest_after, subject
+from .phrases import Found, Span, after, free, rest_after, subject
 from .schema import Path, Slot
 from .tools import Tool
-from .words import same_meaning, split_identifier, stem
+from .words import related, same_meaning, split_identifier, stem
 
 Values = Iterator[tuple[Slot, Any]]
-
-_FACTS: dict[Family, tuple[Kind, ...]] = {
-    "email": ("email",), "url": ("url",), "sql": ("sql",), "sum": ("sum",),
-    "repository": ("repository",), "path": ("path",), "object": ("json",),
-    "id": ("code",), "person": ("handle", "email"), "channel": ("handle",),
-}  # fmt: skip
-_CUES: dict[Family, str] = {
-    "place": "in|at|near|around|for|of|to|from|within",
-    "person": "assigned to|named|called|for|with|by|to|of|is|user|customer|about|from",
-    "channel": "channel|in|to",
-    "title": "titled|entitled|called|named|with the (?:title|subject)|title|subject|headed",
-    "text": "named|called|titled",
-}
-_BODY = (
-    r"saying(?: that)?|that says|says|to say|reading|telling (?:him|her|them|us)(?: that)?"
-    r"|with (?:the |a )?(?:text|message|body|content|contents|comment|note|description)"
-    r"|(?:body|content|message|note|comment|text)\s*:"
-)
-_ABOUT = r"about|regarding|concerning|on the subject of|titled|called|named|that|to"
-_JOINED = re.compile(r"\s*(?:,|\band\b|\bor\b|&)\s*(?:in\s+|of\s+|for\s+)?", re.IGNORECASE)
-_NEGATION = re.compile(r"\b(?:not|no|without|excluding|exclude|except|don't|never)\W+(?:\w+\W+)?$")
-_SAFE_PATTERN = re.compile(r"^(?!.*\)[*+{]).{1,200}$", re.DOTALL)
 
 
 class Reader:
@@ -46,7 +37,7 @@ class Reader:
         self, tool: Tool, text: Text, trimmed: Collection[str], claimed: Sequence[Span]
     ) -> None:
         self.tool, self.text = tool, text
-        self.trimmed = {*trimmed, *tool.name_stems, *tool.prefix_stems}
+        self.trimmed = {*trimmed, *tool.name_stems, *tool.prefix_stems, *related(tool.verb)}
         self.claimed: list[Span] = list(claimed)
         self._taken: dict[Path, tuple[Kind, Fact]] = {}
         self._names: dict[Path, Found] = {}
@@ -83,7 +74,7 @@ class Reader:
             elif kind == "owner":
                 repository = next(iter(self.text.of("repository")), None)
                 value = repository.value.split("/")[0] if repository else None
-            elif kind in _FACTS:
+            elif kind in FACTS:
                 value = self._fact(slot, kind)
             if value is None and isinstance(slot.schema.get("pattern"), str) and not slot.choices:
                 value = self._by_pattern(slot)
@@ -114,12 +105,12 @@ class Reader:
     def cued(self, wanted: Sequence[Slot]) -> Values:
         """Words that follow "in", "titled", "saying" and the like, and quotes."""
         for slot in wanted:
-            if family(slot) == "body" and (found := rest_after(self.text, _BODY, self.claimed)):
+            if family(slot) == "body" and (found := rest_after(self.text, BODY, self.claimed)):
                 quote = self._quote_in(found)
                 yield slot, quote or self._take(found)
         for slot in self._ends_first(wanted):
             kind = family(slot)
-            if slot.plural or kind not in _CUES:
+            if slot.plural or kind not in CUES:
                 continue
             if value := self._cue(slot, kind):
                 yield slot, value
@@ -127,7 +118,7 @@ class Reader:
     def left_over(self, wanted: Sequence[Slot]) -> Values:
         """What nothing speaks for, given to the slots that must have something."""
         open_kinds = ("query", "text", "title", "body", "person", "place", "channel")
-        for slot in wanted:
+        for slot in sorted(wanted, key=lambda each: family(each) != "number"):
             kind = family(slot)
             value: Any = None
             if slot.needed and kind == "number":
@@ -135,6 +126,8 @@ class Reader:
             elif slot.needed and kind == "id":
                 value = self._any_id(slot)
             elif slot.type == "string" and not slot.choices and kind in open_kinds:
+                filled = (each for each in self.tool.slots if each not in wanted)
+                self.trimmed.update(word for each in filled for word in each.words)
                 value = self._words(slot, kind)
             if value is not None:
                 yield slot, [value] if slot.plural and not isinstance(value, list) else value
@@ -149,9 +142,11 @@ class Reader:
             if match := re.match(r"(yes|true|sure|ok|please do|no|false|not)\b", text, re.I):
                 yield slot, match[1].lower() not in ("no", "false", "not")
             return
-        free_text = slot.type == "string" and family(slot) not in ("choice", "email", "url", "date")
-        if free_text and text:
-            yield slot, [part for part in _JOINED.split(text) if part] if slot.plural else text
+        kind = family(slot)
+        if kind == "id" and (len(text.split()) > 2 or "@" in text):
+            return
+        if slot.type == "string" and text and kind not in ("choice", "email", "url", "date"):
+            yield slot, [part for part in JOINED.split(text) if part] if slot.plural else text
 
     def others(self, values: Mapping[Path, Any]) -> tuple[Slot, list[Any]] | None:
         """A slot whose value is the first of several in the message, and the others."""
@@ -165,7 +160,7 @@ class Reader:
                     return slot, more
             if slot.path in self._names and (found := self._names[slot.path]):
                 rest = self.text.text[found[2] :]
-                if more := _enumerated(rest):
+                if more := enumerated(rest):
                     return slot, more
         return None
 
@@ -186,7 +181,7 @@ class Reader:
         if not raw or family(slot) in ("date", "time"):
             return None
         self.claimed.append((match.start(), match.end() + len(raw)))
-        return [part for part in _JOINED.split(raw) if part] if slot.plural else raw
+        return [part for part in JOINED.split(raw) if part] if slot.plural else raw
 
     def _coerced(self, slot: Slot, fact: Fact) -> Any:
         """A fact as this slot takes it, if it can."""
@@ -201,7 +196,7 @@ class Reader:
             return fact.value if slot.type in ("object", "array") else None
         if not isinstance(fact.value, str) or slot.type != "string":
             return None
-        return fact.value if fact.kind == "quote" or fact.kind in _FACTS.get(kind, ()) else None
+        return fact.value if fact.kind == "quote" or fact.kind in FACTS.get(kind, ()) else None
 
     def _choice(self, slot: Slot) -> Any:
         found: list[tuple[int, int, int, Any]] = []
@@ -226,14 +221,14 @@ class Reader:
         return found[0][3]
 
     def _flag(self, slot: Slot) -> bool | None:
-        own = [word for word in slot.words if word not in _FLAG_WORDS]
+        own = [word for word in slot.words if word not in FLAG_WORDS]
         spoken = {token.stem: token for token in self.text.tokens}
         if not own or not all(word in spoken for word in own):
             return None
-        return not _NEGATION.search(self.text.text[: spoken[own[0]].start].casefold())
+        return not NEGATION.search(self.text.text[: spoken[own[0]].start].casefold())
 
     def _fact(self, slot: Slot, kind: Family) -> Any:
-        facts = self._free(*_FACTS[kind])
+        facts = self._free(*FACTS[kind])
         if kind == "person" and slot.needed is False:
             facts = [fact for fact in facts if fact.kind == "handle"]
         if kind == "email" and slot.has_word("cc", "bcc"):
@@ -257,7 +252,7 @@ class Reader:
         return None
 
     def _by_pattern(self, slot: Slot) -> str | None:
-        if not _SAFE_PATTERN.match(slot.schema["pattern"]):
+        if not is_quick(slot.schema["pattern"]):
             return None
         try:
             pattern = re.compile(slot.schema["pattern"])
@@ -276,7 +271,7 @@ class Reader:
         return None
 
     def _cue(self, slot: Slot, kind: Family) -> str | None:
-        cue = _CUES[kind]
+        cue = CUES[kind]
         if kind == "place" and families.is_source(slot):
             cue = "from"
         elif kind == "place" and families.is_target(slot):
@@ -288,15 +283,23 @@ class Reader:
             quote = re.search(rf"(?:{cue})\s*[\"'“]", self.text.text, re.IGNORECASE)
             if quote and (inside := self._quote_in(("", quote.start(), len(self.text.text)))):
                 return inside
-        own_cue = "|".join([re.escape(str(slot.path[-1])), cue])
+        own_cue = f"{re.escape(str(slot.path[-1]))}|{cue}"
         strict = kind in ("person", "text") or not slot.needed
-        found = after(self.text, own_cue, self.claimed, capital=strict)
+        quotes = [(fact.start, fact.end) for fact in self.text.of("quote")]
+        taken = [*self.claimed, *quotes]
+        found = after(self.text, own_cue, taken, capital=strict)
+        found = found or after(self.text, self._nouns(), taken, capital=True)
         if not found or (kind == "text" and not slot.needed):
             return None
         if stem(found[0]) in self.trimmed and not found[0][0].isupper():
             return None
         self._names[slot.path] = found
         return self._take(found)
+
+    def _nouns(self) -> str:
+        """The words of the tool's name, before which a name may stand: "the employee Ann"."""
+        words = split_identifier(self.tool.name)
+        return "|".join(re.escape(word) for word in words if stem(word) != self.tool.verb) or "x^"
 
     def _any_number(self, slot: Slot) -> int | float | None:
         for fact in self._free("number"):
@@ -311,7 +314,7 @@ class Reader:
             self._claim(fact)
             self._taken[slot.path] = fact.kind, fact
             return str(fact.value)
-        for token in self.text.tokens:
+        for token in self.text.tokens if slot.has_word(*ABBREVIATED) else ():
             whole = token.text.isupper() and 2 <= len(token.text) <= 12
             if whole and free(token.start, token.end, self.claimed) and token.text != "I":
                 self.claimed.append((token.start, token.end))
@@ -324,7 +327,7 @@ class Reader:
         for fact in self._free("quote"):
             self._claim(fact)
             return fact.value
-        if kind == "title" and (found := rest_after(self.text, _ABOUT, self.claimed)):
+        if kind == "title" and (found := rest_after(self.text, ABOUT, self.claimed)):
             return self._take(found)
         if kind == "query" and "mail" in f"{slot.description} {self.tool.description}".casefold():
             for fact in self._free("email"):
@@ -332,6 +335,8 @@ class Reader:
                 return fact.value
         if slot.has_word("text", "sentence", "input") and (found := self._after_the_verb()):
             return self._take(found)
+        if slot.plural and (listed := rest_after(self.text, LISTED, self.claimed)):
+            return [part for part in JOINED.split(self._take(listed)) if part]
         if kind in ("body", "channel") or (kind == "person" and slot.has_word("user", "account")):
             return None
         others: tuple[Kind, ...] = ("date", "time")
@@ -341,15 +346,13 @@ class Reader:
         found = subject(self.text, [*self.claimed, *dates], self.trimmed)
         if found is None:
             return None
-        if slot.plural:
-            return [part for part in _JOINED.split(self._take(found)) if part]
         self._names[slot.path] = found
         return self._take(found)
 
     def _after_the_verb(self) -> Found | None:
         """All that follows the tool's own verb at the start: "translate where are you"."""
         for token in self.text.tokens[:6]:
-            if token.stem == self.tool.verb:
+            if token.stem == self.tool.verb and not self.tool.finds:
                 return rest_after(self.text, re.escape(token.text), self.claimed)
         return None
 
@@ -378,20 +381,3 @@ class Reader:
         """Slots with a cue of their own ("from", "to") before those that take any."""
         tells: Callable[[Slot], bool] = lambda s: families.is_source(s) or families.is_target(s)  # noqa: E731
         return sorted(wanted, key=lambda slot: not tells(slot))
-
-
-_FLAG_WORDS = frozenset(map(stem, ("only", "include", "is", "has", "with", "show", "enable", "in")))
-
-
-def _enumerated(rest: str) -> list[str]:
-    """Further proper names right after a value: "(Paris), Rome and New York"."""
-    if not MORE_NAMES.match(rest):
-        return []
-    found = []
-    while match := re.match(
-        r"\s*(?:,\s*(?:and\s+)?|and\s+|&\s*)(?:in\s+|for\s+)?(?:the\s+)?((?:[A-Z][\w'’-]*\s?)+)",
-        rest,
-    ):
-        found.append(match[1].strip())
-        rest = rest[match.end(1) :]
-    return found

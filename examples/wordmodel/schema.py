@@ -41,7 +41,7 @@ class Slot:
     def words(self) -> tuple[str, ...]:
         """The stems of its own name."""
         own = next(part for part in reversed(self.path) if isinstance(part, str))
-        return tuple(stem(word) for word in split_identifier(own))
+        return tuple(stem(word) for word in split_identifier(own)) or (own,)
 
     @property
     def description(self) -> str:

@@ -16,6 +16,12 @@ from .words import GENERIC, same_meaning, stems
 THRESHOLD = 0.55
 """The score below which no tool is taken."""
 
+HINTED = 0.12
+"""The score at which a question that fits nothing better goes to a search by words."""
+
+MAX_PARTS = 12
+"""Parts of a message that are looked at one by one; a longer one is taken as a whole."""
+
 CANDIDATES = 6
 """How many of the best tools are tried for how well the message fills their arguments."""
 
@@ -46,6 +52,9 @@ def find_steps(
         steps = [Step(earlier, text)]
     if not steps and _QUESTION.search(text.text):
         steps = [Step(tool, text) for tool in tools if _searches_everything(tool)][:1]
+    if not steps and _QUESTION.search(text.text):
+        best = _best([tool for tool in tools if tool.searches_by_words], text)
+        steps = [Step(best.tool, text, best.matched)] if best and best.score >= HINTED else []
     if not steps and required:
         steps = [Step(each.tool, text, each.matched) for each in rank(tools, text)[:1]]
     return steps
@@ -55,8 +64,7 @@ def names_another_tool(tools: Sequence[Tool], text: Text, asked: Tool) -> bool:
     """Whether a message is a request of its own and no answer to a question about `asked`."""
     if not opens_a_request(text) or len(text.tokens) < 3:
         return False
-    best = _best(tools, text)
-    return best is not None and best.tool.name != asked.name and best.score > 2 * THRESHOLD
+    return any(step.tool.name != asked.name for step in find_steps(tools, text)[:1])
 
 
 def _steps(tools: Sequence[Tool], groups: Sequence[Text]) -> list[Step]:
@@ -72,7 +80,8 @@ def _groups(tools: Sequence[Tool], text: Text) -> list[Text]:
     """The message in parts that each ask for something; mostly it is one part."""
     groups: list[tuple[int, int]] = []
     picked: list[Tool] = []
-    for clause in clauses(text):
+    parts = clauses(text)
+    for clause in parts if len(parts) <= MAX_PARTS else ():
         start, end = clause.tokens[0].start, len(clause.text)
         best = _best(tools, clause)
         sure = best is not None and best.score >= THRESHOLD

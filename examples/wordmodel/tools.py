@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
+from .families import family
 from .schema import Slot, slots
 from .words import (
     BOTH_NOUN_AND_VERB,
@@ -91,7 +92,9 @@ class Tool:
     @cached_property
     def _described_verb(self) -> str:
         """The stem of the verb that the description begins with: "Return …", "Returns …"."""
-        first = (words(self.description)[:1] or [""])[0]
+        first, second = [*words(self.description)[:2], "", ""][:2]
+        if second == "up":  # "Add up", "Look up"
+            return ""
         if first.endswith("ing") or stem(first) not in _READS | _WRITES:
             return ""
         return stem(first)
@@ -122,6 +125,11 @@ class Tool:
     def finds(self) -> bool:
         """Whether it looks things up, so that its result may name what another tool needs."""
         return self.verb in _FINDERS
+
+    @cached_property
+    def searches_by_words(self) -> bool:
+        """Whether it cannot do without words to search for, which may be any."""
+        return self.finds and any(s.needed and family(s) == "query" for s in self.slots)
 
     def asked_for_by(self, verb: str) -> bool:
         """Whether a verb of the message is this tool's own verb, or means the same."""

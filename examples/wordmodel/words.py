@@ -28,7 +28,7 @@ STOP = word_set(
 )
 
 READ_VERBS = word_set(
-    "analyse analyze calculate check compare compute convert count decode describe detect "
+    "analyse analyze calculate check compare compute convert count decode define describe detect "
     "diagnose display estimate evaluate explain fetch find geocode get give inspect is list "
     "locate look lookup measure preview print query read resolve retrieve return scan search "
     "see show solve summarise summarize tell track translate validate verify view"
@@ -64,7 +64,7 @@ _GROUPS = (
     "book reserve reservation booking",
     "schedule plan calendar arrange",
     "event meeting appointment calendar",
-    "price cost expensive cheap",
+    "price cost expensive cheap cheapest cheaper",
     "stock available availability inventory left",
     "quantity count number amount",
     "product item article catalogue catalog goods",
@@ -94,6 +94,8 @@ _GROUPS = (
     "report summary statistics",
     "run execute",
     "pay payment",
+    "define definition mean meaning dictionary",
+    "recipe cook cooking dish meal ingredient",
     "website webpage page url",
     "error failure fault",
 )
