@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from django.urls import reverse
@@ -92,8 +92,9 @@ def check_one_turn(
         yield f"logged in as {username} by the form"
 
         if model.notice:
-            pages = [html.unescape(page.text) for page in (login, chat)]
-            _expect(all(model.notice in page for page in pages), "A page lacks the notice.")
+            for page in (login, chat, visitor.get(reverse("admin:index"))):
+                path = urlsplit(page.url).path
+                _expect(model.notice in html.unescape(page.text), f"{path} lacks the notice.")
             yield f"the pages say: {model.notice}"
 
         conversation = visitor.submit(chat, reverse("chat:send"), text=prompt)
@@ -105,7 +106,10 @@ def check_one_turn(
         events = list(visitor.stream(reverse("chat:events", args=[turn[1]])))
         kind, ending = events[-1] if events else ("", {})
         _expect(kind == "status", "The stream broke off.")
-        _expect(ending["status"] == "done", f"The turn ended as {ending['words']!r}.")
+        _expect(
+            ending["status"] == "done",
+            f"The turn ended as {ending['words']!r}: {_words(ending['footer'])}",
+        )
         yield f"read its stream to the end: {len(events)} events"
 
         answer = _answer_text(visitor.get(conversation.url).text)
@@ -128,8 +132,11 @@ def check_one_turn(
 def _answer_text(page: str) -> str:
     """What the assistant wrote on a conversation's page, without its tool calls."""
     bodies = re.findall(r'<div class="markdown" data-body>(.*?)<div class="calls"', page, re.DOTALL)
-    words = re.sub(r"<[^>]*>", " ", " ".join(bodies))
-    return " ".join(html.unescape(words).split())[:500]
+    return _words(" ".join(bodies))[:500]
+
+
+def _words(fragment: str) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", fragment)).split())
 
 
 def _expect(holds: bool, otherwise: str) -> None:

@@ -11,7 +11,7 @@ from django.core.management.utils import get_random_secret_key
 
 from .children import Child
 from .model import EXAMPLES, Model
-from .rows import PASSWORD, SYNCED
+from .rows import NOT_SYNCED, PASSWORD, SYNCED
 
 PROJECT = EXAMPLES.parent
 START_SECONDS = 30.0
@@ -21,13 +21,14 @@ START_SECONDS = 30.0
 class RunningDemo:
     """A demo that serves at `address`.
 
-    `synced` has a line for each MCP server. `password` is that of the account `admin`, empty
-    where an earlier start made it.
+    `synced` has a line for each MCP server whose tools are there, `not_synced` one for each
+    other. `password` is that of the account `admin`, empty where an earlier start made it.
     """
 
     site: Child
     address: str
     synced: list[str]
+    not_synced: list[str]
     password: str
 
 
@@ -70,8 +71,13 @@ def running_demo(directory: Path, model: Model, port: int) -> Iterator[RunningDe
             **environment,
         )
         address = site.address(START_SECONDS)
-        passwords = _said(site, PASSWORD)
-        yield RunningDemo(site, address, _said(site, SYNCED), passwords[0] if passwords else "")
+        yield RunningDemo(
+            site,
+            address,
+            synced=_said(site, SYNCED),
+            not_synced=_said(site, NOT_SYNCED),
+            password="".join(_said(site, PASSWORD)),
+        )
 
 
 def _site_environment(directory: Path) -> dict[str, str]:

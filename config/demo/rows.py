@@ -11,6 +11,7 @@ USERNAME = "admin"
 
 # How the lines begin by which the web process tells what it wrote.
 SYNCED = "SYNCED "
+NOT_SYNCED = "NOT SYNCED "
 PASSWORD = "PASSWORD "  # noqa: S105
 
 
@@ -41,9 +42,12 @@ def register_servers(shop_url: str, branches_url: str) -> None:
 def sync() -> list[str]:
     """A line for each enabled server: what its sync brought, or why it brought nothing."""
     errors = {each.slug: each.error for each in sync_servers(MCPServer.objects.enabled())}
+    servers = MCPServer.objects.enabled().with_tool_counts().order_by("pk")
     return [
-        f"{server.name}: {errors[server.slug] or f'{server.usable_count} tools'}"
-        for server in MCPServer.objects.enabled().with_tool_counts()
+        f"{NOT_SYNCED}{server.name}: {error}"
+        if (error := errors[server.slug])
+        else f"{SYNCED}{server.name}: {server.usable_count} tools"
+        for server in servers
     ]
 
 

@@ -1,7 +1,7 @@
 """The demo's web process: `python -m config.demo.serve` fills the database and serves the site.
 
 It is told of the other processes by options and environment. Before `READY <address>` it prints
-a line `SYNCED …` for each server, and `PASSWORD …` where it made the account.
+a line `SYNCED …` or `NOT SYNCED …` for each server, and `PASSWORD …` where it made the account.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from django.core.management import call_command
 # Sets Django up, so it comes before everything that has models.
 from config.asgi import application
 
-from .rows import PASSWORD, SYNCED, make_account, register_servers, sync
+from .rows import PASSWORD, make_account, register_servers, sync
 
 PORTS_TRIED = 100
 GRACE_SECONDS = 3.0
@@ -56,7 +56,7 @@ def main() -> None:
     call_command("migrate", interactive=False, verbosity=0)
     register_servers(options.shop, options.branches)
     for line in sync():
-        print(SYNCED + line)
+        print(line)
     if password := make_account():
         print(PASSWORD + password)
 

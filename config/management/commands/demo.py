@@ -2,6 +2,7 @@
 
 import tempfile
 from argparse import ArgumentParser
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ PROMPTS = [
     "When is the harbour branch open on Saturday?",
     "Show me the sales report of the last 30 days",
 ]
+
+# What the child processes import and the product does not.
+NEEDED = ["mcp", "uvicorn"]
 
 
 class Command(BaseCommand):
@@ -49,6 +53,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.quiet = options["verbosity"] == 0
+        if missing := [name for name in NEEDED if find_spec(name) is None]:
+            raise CommandError(
+                f"The demo needs {' and '.join(missing)}. Install its extra: "
+                'pip install -e ".[demo]"'
+            )
         gguf: Path | None = options["gguf"]
         if gguf is not None and not gguf.is_file():
             raise CommandError(f"There is no file {str(gguf)!r}.")
@@ -74,6 +83,8 @@ class Command(BaseCommand):
         ):
             for line in demo.synced:
                 self.say(f"checked: synced {line}")
+            if demo.not_synced:
+                raise CheckFailed(f"Not synced: {'; '.join(demo.not_synced)}")
             for fact in check_one_turn(demo.address, USERNAME, demo.password, model, PROMPTS[0]):
                 self.say(f"checked: {fact}")
         self.say(self.style.SUCCESS("The demo works."))
@@ -93,7 +104,7 @@ class Command(BaseCommand):
             if demo.password
             else "as shown at the first start; --fresh begins anew with another"
         )
-        servers = "\n           ".join(demo.synced)
+        servers = "\n           ".join([*demo.synced, *demo.not_synced])
         prompts = "\n".join(f"  {prompt}" for prompt in PROMPTS)
         self.say(
             f"\n"
