@@ -68,6 +68,7 @@ def _promise(tool: Tool, target: Tool, slot: Slot) -> float:
         return 0.0
     about = {*slot.words[:-1], *(each for each in target.name_stems if each != target.verb)}
     subject = {*tool.name_stems, *tool.description_stems}
+    said = (target.description_stems | slot.described_words) - GENERIC
     named = set(slot.words) <= {*tool.description_stems, *tool.name_stems}
     shared = sum(any(same_meaning(word, other) for other in tool.name_stems) for word in about)
     score = 0.0
@@ -75,7 +76,7 @@ def _promise(tool: Tool, target: Tool, slot: Slot) -> float:
         score += 2.0
     if tool.finds and about & subject:
         score += 1.0
-    elif tool.finds and (target.description_stems - GENERIC) & {*tool.name_stems}:
+    elif tool.finds and said & {*tool.name_stems}:
         score += 0.7
     if not score:
         return 0.0

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Literal
 
 from .facts import Text, Token
@@ -11,10 +12,11 @@ _VERBS = frozenset(stem(verb) for verb in READ_VERBS | WRITE_VERBS)
 _WRITES = frozenset(stem(verb) for verb in WRITE_VERBS)
 _POLITE = word_set(
     "please can could would will you i we i'd i'll let's let us want wants wish to need like love "
-    "me my go ahead and then now also kindly just help must should have hey hi hello ok okay yes "
+    "me my go ahead and then now also kindly just help hey hi hello ok okay yes "
     "sure thanks finally next first after that afterwards try so well again immediately quickly "
     "somebody someone back"
 )
+_NEW = word_set("a an new another")
 _QUESTION = word_set(
     "how what what's which who who's whose when when's where where's why is are was were do does "
     "did has have am"
@@ -97,9 +99,11 @@ def ordered_verbs(text: Text) -> list[str]:
 
 def _ordered_verbs(text: Text) -> Iterator[str]:
     for clause in clauses(text):
-        for token in clause.tokens:
+        for token, following in zip_longest(clause.tokens, clause.tokens[1:]):
             if token.stem in _VERBS:
                 yield token.stem
+                if _plain(token) == "open" and following and _plain(following) in _NEW:
+                    yield stem("create")
                 break
             if _plain(token) not in _POLITE:
                 break

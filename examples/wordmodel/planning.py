@@ -11,7 +11,7 @@ from .arguments import Filled, fill
 from .chaining import Lookup, choose_lookup, found_values, is_answered_by
 from .conversation import Call, Exchange, read_exchange
 from .facts import Text, read
-from .intent import is_refusal, small_talk
+from .intent import is_refusal, ordered_verbs, small_talk
 from .repair import repaired
 from .results import read_result
 from .steps import Step, find_steps, names_another_tool
@@ -111,10 +111,15 @@ class _Turn:
     def _steps(self) -> list[Step]:
         if self.forced:
             return [Step(self.forced, self.texts[0])]
-        if asked := self._tool(self.exchange.asked_about):
+        asked = self._tool(self.exchange.asked_about)
+        if asked and (not asked.writes or self._ordered(asked)):
             return [Step(asked, self.texts[0])]
         earlier = self._tool(self.exchange.earlier_tool)
         return find_steps(self.tools, self.texts[0], earlier, required=self.required)
+
+    def _ordered(self, tool: Tool) -> bool:
+        verbs = (verb for text in self.texts for verb in ordered_verbs(text))
+        return any(tool.asked_for_by(verb) for verb in verbs)
 
     def _outcome(self, step: Step) -> _Outcome:
         made = [call for call in self.exchange.calls if call.name == step.tool.name]

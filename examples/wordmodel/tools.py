@@ -14,7 +14,7 @@ from .words import (
     GENERIC,
     READ_VERBS,
     WRITE_VERBS,
-    related,
+    same_order,
     split_identifier,
     stem,
     stems,
@@ -25,6 +25,7 @@ from .words import (
 
 _WRITES = frozenset(stem(verb) for verb in WRITE_VERBS)
 _READS = frozenset(stem(verb) for verb in READ_VERBS)
+_DOING = frozenset(map(stem, ("place", "create", "submit", "add", "post", "put", "open")))
 _NOUN_PHRASE = word_set("where which what when how who the all current details status a an")
 _FINDERS = frozenset(stem(verb) for verb in word_list("search find list lookup query geocode"))
 
@@ -132,9 +133,17 @@ class Tool:
         return self.finds and any(s.needed and family(s) == "query" for s in self.slots)
 
     def asked_for_by(self, verb: str) -> bool:
-        """Whether a verb of the message is this tool's own verb, or means the same."""
-        own = {each for each in (*self.name_stems, self.verb) if each in _WRITES}
-        return verb in own or any(verb in related(each) for each in own if verb in _WRITES)
+        """Whether a verb of the message orders what this tool does.
+
+        The tool's verb is the first of its name; where that only says "do", as in `place_order`,
+        the next one counts too. In `cancel_order` it does not: who orders, does not cancel.
+        """
+        own = [stem(word) for word in self._name_words if word in WRITE_VERBS]
+        if not own:
+            own = [self.verb]
+        elif own[0] not in _DOING:
+            own = own[:1]
+        return any(same_order(verb, each) for each in own)
 
 
 def read_tools(definitions: object) -> list[Tool]:

@@ -42,7 +42,7 @@ WRITE_VERBS = word_set(
     "post print publish purchase push put record refund register reject remind remove rename "
     "reopen replace reply reschedule reserve reset restart resume revoke rotate run save schedule "
     "send set share ship sign start stop store submit subscribe text transfer trigger turn "
-    "unsubscribe update upgrade upload upsert withdraw write"
+    "unsubscribe update upgrade upload upsert withdraw write erase make raise switch"
 )
 
 BOTH_NOUN_AND_VERB = word_set(
@@ -55,7 +55,7 @@ _GROUPS = (
     "search find look lookup query browse seek",
     "list show display all overview",
     "get fetch read view retrieve detail details contents",
-    "create add new make open file raise",
+    "create add new make raise",
     "delete remove erase drop",
     "update change edit modify set rename",
     "buy order purchase",
@@ -99,6 +99,21 @@ _GROUPS = (
     "website webpage page url",
     "error failure fault",
 )
+
+
+_SAME_ORDER = (
+    "create add make raise",
+    "delete remove erase drop",
+    "update change edit modify",
+    "buy order purchase",
+    "cancel abort",
+    "send mail email message write",
+    "book reserve",
+    "run execute",
+    "turn switch",
+    "play put",
+)
+"""Verbs that order the same; far fewer than those that are about the same."""
 
 
 def split_identifier(name: str) -> list[str]:
@@ -154,6 +169,14 @@ GENERIC = frozenset(
 def related(one: str) -> frozenset[str]:
     """Stems that mean about the same."""
     return _MEANINGS.get(one, frozenset())
+
+
+_ORDERS = [frozenset(stem(word) for word in group.split()) for group in _SAME_ORDER]
+
+
+def same_order(one: str, other: str) -> bool:
+    """Whether two verbs' stems order the same thing to be done."""
+    return one == other or any({one, other} <= group for group in _ORDERS)
 
 
 def same_meaning(one: str, other: str) -> bool:
