@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from .exceptions import ConnectionFailed, DeadlineExceeded, MCPClientError, UnexpectedStatus
+from .exceptions import ConnectionFailed, DeadlineExceeded, RPCError, UnexpectedStatus
 
 FAILURES = 5
 WINDOW_SECONDS = 60.0
@@ -16,8 +16,8 @@ PAUSE_SECONDS = 15.0
 class Breaker:
     """Opens after 5 failures within 60 s; after a pause of 15 s one call is let through to try.
 
-    A failure is a server that cannot be reached, does not answer in time, or answers 5xx; a
-    refusal is not one. Thread-safe.
+    A failure is a server that cannot be reached, does not answer in time, or answers 5xx. A
+    refusal is an answer like any other. Thread-safe.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -42,11 +42,13 @@ class Breaker:
         except UnexpectedStatus as exc:
             if exc.status_code >= 500:
                 self._failed()
+            else:
+                self.reset()
             raise
-        except MCPClientError:
-            raise
-        else:
+        except RPCError:
             self.reset()
+            raise
+        self.reset()
 
     def reset(self) -> None:
         """The server answers: forget its failures."""

@@ -1,10 +1,12 @@
 """Connections that keep to an exchange's deadline, and dial only checked addresses."""
 
+import io
 import queue
 import socket
 import ssl
 import threading
 import time
+from http.client import HTTPException, HTTPResponse
 from typing import Any
 
 import certifi
@@ -14,7 +16,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from .addresses import check_address
 from .exceptions import AddressRefused, ConnectionFailed
-from .exchange import Exchange, current_exchange
+from .exchange import READ_AHEAD_BYTES, Exchange, current_exchange
 
 CONNECT_SECONDS = 5.0
 IDLE_SECONDS = 4.0
@@ -23,33 +25,47 @@ seconds, and a request that meets the closing one is a call whose outcome nobody
 
 
 class _Bounded:
-    """What a plain and a TLS socket share: every wait ends with the exchange."""
+    """What a plain and a TLS socket share: every wait ends with the exchange.
+
+    Outside an exchange nothing is read: there is no answer to wait for.
+    """
 
     exchange: Exchange | None = None
+    surplus = False
 
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+    def recv_into(self, buffer: Any, nbytes: Any = 0, flags: int = 0) -> int:
         exchange = self.exchange
         if exchange is None:
-            return super().recv_into(buffer, nbytes, flags)  # type: ignore[misc,no-any-return]
+            return 0
         self.settimeout(exchange.remaining())  # type: ignore[attr-defined]
         try:
             size: int = super().recv_into(buffer, nbytes, flags)  # type: ignore[misc]
         except OSError as exc:
             raise exchange.translated(exc) from None
+        if not size:
+            exchange.remaining()  # the end may be our own doing
         exchange.received(size)
         return size
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        exchange = self.exchange
-        if exchange is None:
-            super().sendall(data, flags)  # type: ignore[misc]
-            return
+        exchange = current_exchange()
         self.settimeout(exchange.remaining())  # type: ignore[attr-defined]
         exchange.sent = True
         try:
             super().sendall(data, flags)  # type: ignore[misc]
         except OSError as exc:
             raise exchange.translated(exc) from None
+
+    def makefile(self, *args: Any, **kwargs: Any) -> Any:
+        """The reader of one answer; http.client asks for no other file."""
+        return _Reader(self)
+
+    def answered(self, *, surplus: bool) -> None:
+        """The answer is complete, or given up; the exchange has no more say here."""
+        self.surplus = self.surplus or surplus
+        if self.exchange is not None:
+            self.exchange.lets_go()
+            self.exchange = None
 
 
 class BoundedSocket(_Bounded, socket.socket):
@@ -58,6 +74,51 @@ class BoundedSocket(_Bounded, socket.socket):
 
 class BoundedSSLSocket(_Bounded, ssl.SSLSocket):
     """A TLS socket whose every wait ends with the exchange."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        exchange = current_exchange()
+        exchange.holds(self)  # the TCP socket that it grew out of is no more
+        self.settimeout(exchange.remaining())
+        try:
+            super().do_handshake(block)
+        except OSError as exc:
+            raise exchange.translated(exc) from None
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        """Send a part; `sendall` comes here for each, and may not start its time anew."""
+        self.settimeout(current_exchange().remaining())
+        return super().send(data, flags)
+
+
+class _Reader(io.BufferedReader):
+    """Reads one answer, and notes what came behind it."""
+
+    def __init__(self, sock: Any) -> None:
+        self._bounded: _Bounded = sock
+        sock._io_refs += 1  # as `socket.makefile` does: the file keeps the socket open
+        super().__init__(socket.SocketIO(sock, "r"), READ_AHEAD_BYTES)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._bounded.answered(surplus=False)
+            # Now a look into the buffer cannot become a wait.
+            self._bounded.answered(surplus=bool(self.peek()))
+        super().close()
+
+
+class _StrictResponse(HTTPResponse):
+    """An answer whose head has one meaning only."""
+
+    def begin(self) -> None:
+        super().begin()
+        lengths = self.headers.get_all("Content-Length", [])
+        if self.headers.defects or len(lengths) + self.chunked > 1:
+            raise HTTPException
+
+    def _read_status(self) -> tuple[str, int, str]:
+        version, status, reason = super()._read_status()  # type: ignore[misc]
+        # Every interim answer is passed over, as RFC 9110, 15.2, wants; `begin` knows only 100.
+        return version, 100 if 101 < status < 200 else status, reason
 
 
 def tls_context() -> ssl.SSLContext:
@@ -71,6 +132,7 @@ def tls_context() -> ssl.SSLContext:
 
 class _GuardedConnection(HTTPConnection):
     private_hosts: frozenset[str] | None = frozenset()
+    response_class = _StrictResponse
     used_at = 0.0
 
     def _new_conn(self) -> socket.socket:
@@ -79,7 +141,8 @@ class _GuardedConnection(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        return time.monotonic() - self.used_at < IDLE_SECONDS and super().is_connected
+        fresh = time.monotonic() - self.used_at < IDLE_SECONDS
+        return fresh and not getattr(self.sock, "surplus", True) and super().is_connected
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         self.used_at = time.monotonic()
@@ -87,7 +150,7 @@ class _GuardedConnection(HTTPConnection):
             self.connect()
         exchange = current_exchange()
         exchange.holds(self.sock)
-        self.sock.exchange = exchange  # type: ignore[attr-defined]
+        self.sock.exchange = exchange  # type: ignore[union-attr]
         super().request(*args, **kwargs)
 
 
@@ -134,24 +197,27 @@ def dial(
         except AddressRefused as exc:
             refusal = refusal or exc
             continue
-        sock = BoundedSocket(family, kind, proto)
-        exchange.holds(sock)
         try:
-            sock.settimeout(min(CONNECT_SECONDS, exchange.remaining()))
-            sock.connect(address)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.settimeout(exchange.remaining())  # bounds a TLS handshake that follows
-        except BaseException as exc:
-            sock.close()
-            if not isinstance(exc, OSError):
-                raise
+            return _connected(BoundedSocket(family, kind, proto), address, exchange)
+        except OSError as exc:  # this family or address is out of reach; another may not be
             exchange.remaining()
             reason = "no answer" if isinstance(exc, TimeoutError) else _cause(exc)
-        else:
-            return sock
     if refusal is not None and not reason:
         raise refusal
     raise ConnectionFailed(f"Connection error: {host!r} port {port}: {reason}.")
+
+
+def _connected(sock: BoundedSocket, address: Any, exchange: Exchange) -> BoundedSocket:
+    exchange.holds(sock)
+    try:
+        sock.settimeout(min(CONNECT_SECONDS, exchange.remaining()))
+        sock.connect(address)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        exchange.remaining()
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def _cause(error: OSError) -> str:
@@ -173,11 +239,14 @@ def _looked_up(host: str, port: int, exchange: Exchange) -> list[Any]:
             found.put(exc if isinstance(exc, OSError) else OSError())
 
     threading.Thread(target=look_up, name="automate-dns", daemon=True).start()
+    forget = exchange.on_cancel(lambda: found.put(OSError()))
     try:
         answer = found.get(timeout=min(CONNECT_SECONDS, exchange.remaining()))
     except queue.Empty:
-        exchange.remaining()
         answer = OSError()
+    finally:
+        forget()
+    exchange.remaining()
     if isinstance(answer, OSError):
         raise ConnectionFailed(
             f"Connection error: the name {host!r} has no address. Check the endpoint URL."

@@ -3,15 +3,20 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from .cancellation import Cancellation
 from .exceptions import CallCancelled, DeadlineExceeded, LimitExceeded, MCPClientError
 
 MAX_HEADER_BYTES = 64 * 1024
-# A buffered reader asks for more than the headers; what it read ahead is body, not header.
-_READ_AHEAD_BYTES = 128 * 1024
+MAX_WIRE_BYTES = 8 * 1024 * 1024
+"""One answer as it comes over the wire, its framing included."""
+MAX_CONTENT_BYTES = 16 * 1024 * 1024
+"""All bodies of one call together, decompressed: a list of tools has up to 50 pages."""
+
+# A reader asks for more than the headers; what it read ahead is body, not header.
+READ_AHEAD_BYTES = 16 * 1024
 
 
 class Exchange:
@@ -23,12 +28,14 @@ class Exchange:
 
     def __init__(self, seconds: float, cancellation: Cancellation | None = None) -> None:
         self.seconds = seconds
+        self.sent = False
         self._end = time.monotonic() + seconds
         self._cancellation = cancellation
+        self._lock = threading.Lock()
         self._socket: socket.socket | None = None
-        self.sent = False
-        self.reading_headers = False
-        self._header_bytes = 0
+        self._received = 0
+        self._receivable = 0
+        self._content = 0
 
     def remaining(self) -> float:
         """Seconds that are left.
@@ -52,24 +59,45 @@ class Exchange:
             may_have_run=self.sent,
         )
 
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """In the block the deadline is at most so many seconds away."""
+        end = self._end
+        self._end = min(end, time.monotonic() + seconds)
+        try:
+            yield
+        finally:
+            self._end = end
+
     def begin_request(self) -> None:
         """A new request starts: nothing of it is sent, and its answer's headers come first."""
         self.sent = False
-        self.reading_headers = True
-        self._header_bytes = 0
+        self._received = 0
+        self._receivable = MAX_HEADER_BYTES + READ_AHEAD_BYTES
+
+    def begin_body(self) -> None:
+        """The answer's headers are complete."""
+        self._receivable = MAX_WIRE_BYTES
 
     def received(self, size: int) -> None:
-        """Count bytes that arrived before the answer's headers were complete.
+        """Count bytes that arrived.
 
         Raises:
-            LimitExceeded: they are more than any sensible header block.
+            LimitExceeded: they are more than any sensible header block, or body.
         """
-        if self.reading_headers:
-            self._header_bytes += size
-            if self._header_bytes > MAX_HEADER_BYTES + _READ_AHEAD_BYTES:
-                raise LimitExceeded(
-                    "The server's answer has too large a header.", may_have_run=self.sent
-                )
+        self._received += size
+        if self._received > self._receivable:
+            raise LimitExceeded("The server's answer is too large.", may_have_run=self.sent)
+
+    def unpacked(self, size: int) -> None:
+        """Count bytes of content, after decompression.
+
+        Raises:
+            LimitExceeded: all answers together have too many.
+        """
+        self._content += size
+        if self._content > MAX_CONTENT_BYTES:
+            raise LimitExceeded("The server's answers are too large.", may_have_run=self.sent)
 
     def translated(self, error: OSError) -> MCPClientError | OSError:
         """The error that a failed wait on a socket really means."""
@@ -81,27 +109,37 @@ class Exchange:
 
     def holds(self, sock: socket.socket) -> None:
         """This is the socket that a cancellation must shut."""
-        self._socket = sock
+        with self._lock:
+            self._socket = sock
+
+    def lets_go(self) -> None:
+        """The socket may belong to another call from now on."""
+        with self._lock:
+            self._socket = None
+
+    def on_cancel(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Run `callback` when the call is stopped; returns a function that takes it back."""
+        return self._cancellation.on_cancel(callback) if self._cancellation else lambda: None
 
     def _shut(self) -> None:
-        if (sock := self._socket) is not None:
-            # The other thread may have closed it in the meantime, which is as good.
-            with suppress(OSError, ValueError):
-                sock.shutdown(socket.SHUT_RDWR)
+        with self._lock:
+            if self._socket is not None:
+                # Not the TLS socket's own `shutdown`, which would first make it a plain one.
+                with suppress(OSError):
+                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     @contextmanager
     def current(self) -> Iterator[None]:
         """While the block runs, this thread's connections are bound to this exchange."""
-        forget = self._cancellation.on_cancel(self._shut) if self._cancellation else None
+        forget = self.on_cancel(self._shut)
         before = getattr(_thread, "exchange", None)
         _thread.exchange = self
         try:
             yield
         finally:
             _thread.exchange = before
-            self._socket = None
-            if forget is not None:
-                forget()
+            self.lets_go()
+            forget()
 
 
 _thread = threading.local()
@@ -111,3 +149,13 @@ def current_exchange() -> Exchange:
     """The exchange that this thread's call is bound to."""
     exchange: Exchange = _thread.exchange
     return exchange
+
+
+@contextmanager
+def running_no_tool() -> Iterator[None]:
+    """Whatever fails in the block, no tool has run: it only reads."""
+    try:
+        yield
+    except MCPClientError as exc:
+        exc.may_have_run = False
+        raise

@@ -9,10 +9,11 @@ import ssl
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from typing import Any
+from urllib.parse import urlsplit
 
 from requests.adapters import HTTPAdapter
 from requests.models import PreparedRequest, Response
@@ -22,12 +23,23 @@ from urllib3.poolmanager import PoolManager
 from urllib3.response import BaseHTTPResponse
 
 from .connections import pool_classes, tls_context
-from .exceptions import ConnectionFailed, LimitExceeded, ProtocolError, UnexpectedStatus
+from .exceptions import (
+    ConnectionFailed,
+    LimitExceeded,
+    MCPClientError,
+    ProtocolError,
+    UnexpectedStatus,
+)
 from .exchange import Exchange
 from .values import Connection
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
+# More than one coding on top of another multiplies what a small answer can cost to unpack.
+_CODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
+# How long, and in how many pieces, the end of an answer that is understood may come.
+_END_SECONDS = 0.05
+_END_PIECES = 8
 _POOLS = 256
 _CONNECTIONS_OF_A_POOL = 32
 
@@ -43,6 +55,9 @@ class Answer:
         self._exchange = exchange
         self.status_code = raw.status
         self.headers: Mapping[str, str] = raw.headers
+        self._pieces = self._raw_pieces()
+        if self.headers.get("Content-Encoding", "").strip().lower() not in _CODINGS:
+            raise ProtocolError("The server's answer is in an unknown coding.", may_have_run=True)
 
     @property
     def content_type(self) -> str:
@@ -56,15 +71,9 @@ class Answer:
             LimitExceeded: it is longer than `limit` bytes after decompression.
         """
         size = 0
-        chunks = self._raw_chunks()
-        while True:
-            try:
-                chunk = next(chunks, b"")
-            except _NETWORK_ERRORS as exc:
-                raise _translated(exc, self._exchange) from None
-            if not chunk:
-                return
+        while chunk := self._next():
             size += len(chunk)
+            self._exchange.unpacked(len(chunk))
             if size > limit:
                 raise LimitExceeded(
                     f"The server's answer is longer than {limit:,} bytes.", may_have_run=True
@@ -79,7 +88,23 @@ class Answer:
         """
         return b"".join(self.chunks(limit))
 
-    def _raw_chunks(self) -> Iterator[bytes]:
+    def finish(self) -> None:
+        """Read what is left of a body that is understood, so that its connection can be kept.
+
+        Where the end does not come at once, it is not waited for.
+        """
+        with suppress(MCPClientError), self._exchange.within(_END_SECONDS):
+            for _ in range(_END_PIECES):
+                if not self._next():
+                    return
+
+    def _next(self) -> bytes:
+        try:
+            return next(self._pieces, b"")
+        except _NETWORK_ERRORS as exc:
+            raise _translated(exc, self._exchange) from None
+
+    def _raw_pieces(self) -> Iterator[bytes]:
         raw: Any = self._raw
         if raw.chunked:
             yield from raw.read_chunked(_CHUNK_BYTES, decode_content=True)
@@ -112,19 +137,25 @@ def send(
     request.headers = CaseInsensitiveDict(headers)
     if body is not None:
         request.headers["Content-Length"] = str(len(body))
+    if not all(value.isascii() and value.isprintable() for value in connection.headers.values()):
+        raise MCPClientError("The credential has characters that no header may carry.")
     exchange.begin_request()
-    complete = False
     with exchange.current():
         try:
             raw = _adapter(connection).send(request).raw
         except _NETWORK_ERRORS as exc:
             raise _translated(exc, exchange) from None
-        exchange.reading_headers = False
+        exchange.begin_body()
         try:
-            yield Answer(raw, exchange)
-            complete = True
+            answer = Answer(raw, exchange)
+            yield answer
+            if not raw.closed:
+                answer.finish()
         finally:
-            _release(raw, complete)
+            if raw.closed:
+                raw.release_conn()
+            else:
+                raw.close()
 
 
 def refuse_status(answer: Answer) -> None:
@@ -143,8 +174,9 @@ def refuse_status(answer: Answer) -> None:
         if status >= 500
         else "the server refused the request."
     )
-    # A refusal came before any work; after 408 and 5xx nobody knows.
-    unknown = status >= 500 or status == 408
+    # A refusal came before any work. After 5xx, 408 and interim answers nobody knows, and 303
+    # is what a server says when it has done the work and shows its result elsewhere.
+    unknown = status >= 500 or status < 200 or status in (303, 408)
     raise UnexpectedStatus(f"HTTP {status}: {advice}", status, may_have_run=unknown)
 
 
@@ -197,12 +229,30 @@ def _adapter(connection: Connection) -> _Adapter:
     with _shared.lock:
         adapter = _shared.adapters.get(key)
         if adapter is None:
+            _refuse_url(connection.endpoint_url)
             adapter = _shared.adapters[key] = _Adapter(connection.private_hosts)
             if len(_shared.adapters) > _POOLS:
                 _shared.adapters.popitem(last=False)[1].close()
         else:
             _shared.adapters.move_to_end(key)
     return adapter
+
+
+def _refuse_url(url: str) -> None:
+    """Raise where the endpoint is no plain http or https address; the message does not quote it.
+
+    Raises:
+        MCPClientError: with what is wrong.
+    """
+    try:
+        parts = urlsplit(url)
+        plain = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        plain = False
+    if not plain:
+        raise MCPClientError("The endpoint URL is no http or https address.")
+    if "@" in parts.netloc:
+        raise MCPClientError("The endpoint URL holds a user name; use the secret field for that.")
 
 
 def _tls() -> ssl.SSLContext:
@@ -229,29 +279,23 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def _release(raw: BaseHTTPResponse, complete: bool) -> None:
-    """Keep the connection for the next call only where this answer was read to its end."""
-    if complete and raw.closed:
-        raw.release_conn()
-    else:
-        raw.close()
-
-
 def _translated(error: Exception, exchange: Exchange) -> ConnectionFailed | ProtocolError:
     cause: BaseException = error
     while cause.__context__ is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__context__
+    if isinstance(error, DecodeError):
+        return ProtocolError("The server's answer cannot be decompressed.", may_have_run=True)
+    if exchange.sent and isinstance(cause, OSError | IncompleteRead):
+        return ConnectionFailed(
+            "Connection error: the server closed the connection before its answer was complete.",
+            may_have_run=True,
+        )
+    if exchange.sent:
+        return ProtocolError("The server's answer is broken, or is not HTTP.", may_have_run=True)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return ConnectionFailed(
             f"Connection error: the server's certificate does not hold ({cause.verify_message})."
         )
     if isinstance(cause, ssl.SSLError):
         return ConnectionFailed("Connection error: no TLS connection could be made.")
-    if isinstance(error, DecodeError):
-        return ProtocolError("The server's answer cannot be decompressed.", may_have_run=True)
-    if exchange.sent:
-        return ConnectionFailed(
-            "Connection error: the server closed the connection before its answer was complete.",
-            may_have_run=True,
-        )
     return ConnectionFailed(f"Connection error: {type(cause).__name__}.")

@@ -1,14 +1,14 @@
 """The client for MCP servers: one object, two things to do, every failure one kind of error."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from .breaker import breaker_of
 from .cancellation import Cancellation
-from .exceptions import CallCancelled, MCPClientError, ProtocolError, ToolFailed, UnexpectedStatus
+from .exceptions import MCPClientError, ProtocolError, ToolFailed, UnexpectedStatus
 from .exchange import Exchange
-from .strict_json import cleaned
+from .redaction import redacted
+from .strict_json import cleaned, dumps
 from .tool_lists import discovery_of
 from .transports.base import Listing, OnProgress, Transport
 from .transports.rest import RestTransport
@@ -17,6 +17,7 @@ from .values import Connectable, Connection, Discovery, ToolResult
 
 __all__ = ["MCPClient", "MCPClientError"]
 
+MAX_ARGUMENTS_BYTES = 1024 * 1024
 _ERROR_CHARACTERS = 500
 
 
@@ -55,17 +56,21 @@ class MCPClient:
             raise ToolFailed(f"The tool {name!r} failed: {_plain(result)[:_ERROR_CHARACTERS]}")
         return result.value
 
-    def discover(self, cancellation: Cancellation | None = None) -> Discovery:
+    def discover(
+        self, cancellation: Cancellation | None = None, *, known_digest: str = ""
+    ) -> Discovery:
         """What the server says of itself and all its tools, cleaned; read-only.
+
+        Where the list still has the digest `known_digest`, the answer is `unchanged` and holds
+        no tools, which costs a tenth.
 
         Raises:
             MCPClientError: the list could not be had.
         """
         connection = self._connection()
-        exchange = Exchange(connection.timeout, cancellation)
-        listing = _listing(connection, exchange)
+        listing = _listing(connection, Exchange(connection.timeout, cancellation))
         breaker_of(connection.slug, connection.endpoint_url).reset()
-        return discovery_of(listing)
+        return discovery_of(listing, secrets=connection.secrets, known_digest=known_digest)
 
     def call(
         self,
@@ -81,18 +86,14 @@ class MCPClient:
             MCPClientError: `may_have_run` says whether the tool may have done its work.
         """
         connection = self._connection()
+        _check_arguments(arguments)
         exchange = Exchange(connection.timeout, cancellation)
+        if on_progress is not None:
+            on_progress = _scrubbing(on_progress, connection.secrets)
         with breaker_of(connection.slug, connection.endpoint_url).guarding():
-            try:
-                transport = _transport(connection, exchange)
-                result = transport.call_tool(exchange, name, arguments, on_progress)
-            except MCPClientError as exc:
-                if cancellation is None or not cancellation.cancelled:
-                    raise
-                # Whatever else it looked like: we shut the socket ourselves.
-                raise CallCancelled(
-                    "The call was stopped.", may_have_run=exc.may_have_run
-                ) from None
+            result = _transport(connection, exchange).call_tool(
+                exchange, name, arguments, on_progress
+            )
         return _scrubbed(result, connection.secrets)
 
     def _connection(self) -> Connection:
@@ -119,30 +120,37 @@ def _listing(connection: Connection, exchange: Exchange) -> Listing:
 
 
 def _transport(connection: Connection, exchange: Exchange) -> Transport:
-    protocol = connection.protocol
-    if protocol == "auto":
-        protocol = _listing(connection, exchange).protocol
-    return (RestTransport if protocol == "rest" else StreamableHTTPTransport)(connection)
+    if connection.protocol == "auto":
+        listing = _listing(connection, exchange)
+        connection = replace(
+            connection, protocol=listing.protocol, protocol_version=listing.protocol_version
+        )
+    if connection.protocol == "rest":
+        return RestTransport(connection)
+    return StreamableHTTPTransport(connection)
 
 
-def _scrubbed(result: ToolResult, secrets: Iterable[str]) -> ToolResult:
+def _check_arguments(arguments: dict[str, Any]) -> None:
+    try:
+        size = len(dumps(arguments))
+    except (TypeError, ValueError, RecursionError):
+        raise MCPClientError("The arguments have no form in JSON; nothing was sent.") from None
+    if size > MAX_ARGUMENTS_BYTES:
+        raise MCPClientError("The arguments are longer than 1 MB; nothing was sent.")
+
+
+def _scrubbed(result: ToolResult, secrets: tuple[str, ...]) -> ToolResult:
     """The result with what no database stores replaced, and our own credential taken out."""
     content, structured = cleaned(list(result.content)), cleaned(result.structured)
-    for secret in secrets:
-        content, structured = _without(content, secret), _without(structured, secret)
+    if secrets:
+        content, structured = redacted(content, secrets), redacted(structured, secrets)
     return replace(result, content=tuple(content), structured=structured)
 
 
-def _without(value: Any, secret: str) -> Any:
-    match value:
-        case str():
-            return value.replace(secret, "[redacted]")
-        case dict():
-            return {_without(key, secret): _without(item, secret) for key, item in value.items()}
-        case list():
-            return [_without(item, secret) for item in value]
-        case _:
-            return value
+def _scrubbing(on_progress: OnProgress, secrets: tuple[str, ...]) -> OnProgress:
+    return lambda progress: on_progress(
+        replace(progress, message=redacted(progress.message, secrets))
+    )
 
 
 def _plain(result: ToolResult) -> str:

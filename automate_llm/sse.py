@@ -6,6 +6,8 @@ from .exceptions import LimitExceeded
 
 MAX_EVENT_BYTES = 1024 * 1024
 
+_UTF8_MARK = b"\xef\xbb\xbf"
+
 
 def event_data(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The data of each event of type `message` in a stream of bytes.
@@ -41,17 +43,16 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
     pieces: list[bytes] = []
     size = 0
     after_cr = False
-    first = True
-    for chunk in chunks:
-        if first:
-            chunk, first = chunk.removeprefix(b"\xef\xbb\xbf"), False
+    mark = _UTF8_MARK
+    for chunk in filter(None, chunks):
         if after_cr:  # the CR that ended the last chunk may have been half of a CRLF
-            chunk = chunk.removeprefix(b"\n")
-        after_cr = chunk.endswith(b"\r") or (after_cr and not chunk)
+            after_cr, chunk = False, chunk.removeprefix(b"\n")
+        if chunk:
+            after_cr = chunk.endswith(b"\r")
         *lines, rest = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         for line in lines:
-            yield b"".join([*pieces, line])
-            pieces, size = [], 0
+            yield b"".join([*pieces, line]).removeprefix(mark)
+            pieces, size, mark = [], 0, b""
         if rest:
             pieces.append(rest)
             size += len(rest)

@@ -91,6 +91,8 @@ class Discovery:
 
     `protocol` and `protocol_version` are what a later call must use. `digest` is a hash over
     the list as the server sent it: while it stays the same, so does everything in `tools`.
+    `unchanged` is true where the caller knew that digest already; `tools` and `skipped` are then
+    left empty.
     """
 
     tools: tuple[ToolSpec, ...]
@@ -101,6 +103,7 @@ class Discovery:
     server_name: str = ""
     server_version: str = ""
     instructions: str = ""
+    unchanged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

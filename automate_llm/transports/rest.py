@@ -4,7 +4,7 @@ from typing import Any
 
 from automate_llm import strict_json
 from automate_llm.exceptions import ProtocolError
-from automate_llm.exchange import Exchange
+from automate_llm.exchange import Exchange, running_no_tool
 from automate_llm.http import refuse_status, send
 from automate_llm.values import Connection, ToolResult
 
@@ -18,6 +18,7 @@ class RestTransport:
         self._connection = connection
         self._base = connection.endpoint_url.rstrip("/")
 
+    @running_no_tool()
     def list_tools(self, exchange: Exchange) -> Listing:
         """`GET {endpoint}/tools` → `{"tools": [{"name", "description", "inputSchema"}]}`."""
         answer = self._exchange(exchange, "GET", "/tools", None)

@@ -11,14 +11,15 @@ from typing import Any
 
 from automate_llm import __version__, strict_json
 from automate_llm.exceptions import (
+    ConnectionFailed,
     LimitExceeded,
-    MCPClientError,
     ProtocolError,
     UnexpectedStatus,
 )
-from automate_llm.exchange import Exchange
+from automate_llm.exchange import Exchange, running_no_tool
 from automate_llm.http import Answer, refuse_status, send
 from automate_llm.sse import event_data
+from automate_llm.text import clean_text
 from automate_llm.values import Connection, Progress, ToolResult
 
 from . import jsonrpc
@@ -31,6 +32,8 @@ HANDSHAKE_VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 MAX_PAGES = 50
 MAX_TOOLS = 1_000
 _MAX_CURSOR_CHARACTERS = 4_096
+_MAX_PROGRESS_BYTES = 200
+_MAX_ERROR_BYTES = 64 * 1024
 _MODERN_ERRORS = {
     jsonrpc.HEADER_MISMATCH,
     jsonrpc.MISSING_CLIENT_CAPABILITY,
@@ -47,6 +50,7 @@ class StreamableHTTPTransport:
         self._connection = connection
         self._version = connection.protocol_version
 
+    @running_no_tool()
     def list_tools(self, exchange: Exchange) -> Listing:
         """Find out the version, then read every page of `tools/list`."""
         about = self._settle(exchange)
@@ -72,6 +76,7 @@ class StreamableHTTPTransport:
         params: dict[str, Any] = {"name": name, "arguments": arguments}
         return _tool_result(self._request(exchange, "tools/call", params, on_progress).unwrap())
 
+    @running_no_tool()
     def _settle(self, exchange: Exchange) -> Mapping[str, Any]:
         """Set the version that this server speaks, and return what it says of itself."""
         self._version = MODERN_VERSIONS[0]
@@ -94,6 +99,7 @@ class StreamableHTTPTransport:
                 return {}
         return self._initialize(exchange).about
 
+    @running_no_tool()
     def _initialize(self, exchange: Exchange) -> Session:
         """Open a session (2025-11-25, basic/lifecycle); only versions that we know are taken."""
         self._version = ""
@@ -242,7 +248,7 @@ def header_value(value: str) -> str:
     marked = value.startswith("=?base64?") and value.endswith("?=")
     if plain and value == value.strip() and value and not marked:
         return value
-    return f"=?base64?{base64.b64encode(value.encode()).decode()}?="
+    return f"=?base64?{base64.b64encode(value.encode(errors='replace')).decode()}?="
 
 
 def _modern_error(answer: Answer) -> jsonrpc.Response | None:
@@ -250,11 +256,13 @@ def _modern_error(answer: Answer) -> jsonrpc.Response | None:
     if answer.content_type != "application/json":
         return None
     try:
-        message = strict_json.loads(answer.read())
-    except MCPClientError:
+        message = strict_json.loads(answer.read(_MAX_ERROR_BYTES))
+    except (ProtocolError, ConnectionFailed):
         return None
     error = _mapping(_mapping(message).get("error"))
     code = error.get("code")
+    if not isinstance(code, int):
+        return None
     if code in _MODERN_ERRORS or (code == jsonrpc.METHOD_NOT_FOUND and answer.status_code == 404):
         return jsonrpc.Response(error_code=code, error_data=error.get("data"))
     return None
@@ -277,7 +285,7 @@ def _progress_to(on_progress: OnProgress, token: int) -> jsonrpc.OnNotification:
                 Progress(
                     progress=progress,
                     total=total if isinstance(total, int | float) else None,
-                    message=_text(params.get("message"))[:200],
+                    message=clean_text(_text(params.get("message")), _MAX_PROGRESS_BYTES),
                 )
             )
 
