@@ -238,10 +238,9 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(ask):
 def test_a_body_of_unknown_length_is_refused(server):
     connection = HTTPConnection("127.0.0.1", server.server_port, timeout=10)
     try:
-        connection.request(
-            "POST", "/v1/chat/completions", iter([b"{}"]), {"Transfer-Encoding": "chunked"},
-            encode_chunked=True,
-        )  # fmt: skip
+        connection.putrequest("POST", "/v1/chat/completions")
+        connection.putheader("Transfer-Encoding", "chunked")
+        connection.endheaders()
 
         assert connection.getresponse().status == 411
     finally:
