@@ -109,6 +109,7 @@ class Command(BaseCommand):
         self.say(
             f"\n"
             f"Address    {self.style.SUCCESS(demo.address)}\n"
+            f"Admin      {demo.address}admin/\n"
             f"Login      {USERNAME}\n"
             f"Password   {password}\n"
             f"Model      {model.name}\n"
