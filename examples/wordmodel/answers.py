@@ -56,7 +56,7 @@ def _group(question: str, name: str, calls: Sequence[Call]) -> str:
         rows = [
             {**_plain_arguments(call), **row} for (call, _), row in zip(good, flat, strict=True)
         ]
-        parts.append(_table_with_words(question, f"{code(name)} answered:", rows, ""))
+        parts.append(_table_with_words(question, f"{_short(name)} answered:", rows, ""))
     else:
         parts += [_one(question, call, result) for call, result in good]
     parts += [_failure(call, result) for call, result in bad]
@@ -69,7 +69,7 @@ def _failure(call: Call, result: Result) -> str:
         error = result.data.get("error") or result.data.get("errors") or result.data
         said = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)
     told = f" It said: “{plain(said, 400)}”" if said else ""
-    return f"{code(call.name)} failed{_with(call)}.{told}"
+    return f"{_made(call)} failed.{told}"
 
 
 def _one(question: str, call: Call, result: Result) -> str:
@@ -77,7 +77,7 @@ def _one(question: str, call: Call, result: Result) -> str:
     if not result.has_data:
         return _text(call, result.text)
     if value in ([], {}, None):
-        return f"{code(call.name)} found nothing{_with(call)}."
+        return f"{_made(call)} found nothing."
     if isinstance(value, list):
         return _list(question, call, value, {})
     if isinstance(value, Mapping):
@@ -87,29 +87,27 @@ def _one(question: str, call: Call, result: Result) -> str:
             rest = {each: value[each] for each in value if each != key}
             return _list(question, call, rows, rest)
         return _object(question, call, value)
-    return f"{code(call.name)} answered: **{plain(value)}**"
+    return f"{_made(call)} answered: **{plain(value)}**"
 
 
 def _text(call: Call, text: str) -> str:
     if not text:
-        return f"{code(call.name)} gave an empty answer{_with(call)}."
+        return f"{_made(call)} gave an empty answer."
     lines = text.splitlines()
     if len(lines) == 1 and len(text) <= 300:
-        return f"{code(call.name)} says: “{plain(text, 300)}”"
+        return f"{_made(call)} says: “{plain(text, 300)}”"
     quoted = [f"> {plain(line, 400)}" if line.strip() else ">" for line in lines[:MAX_LINES]]
     more = len(lines) - MAX_LINES
     end = f"\n\n{more} more lines are in the tool's result." if more > 0 else ""
-    return f"{code(call.name)} says:\n\n" + "  \n".join(quoted) + end
+    return f"{_made(call)} says:\n\n" + "  \n".join(quoted) + end
 
 
 def _list(question: str, call: Call, rows: list[Any], rest: Mapping[str, Any]) -> str:
     extra = "; ".join(f"{plain(_title(key))}: {plain(each)}" for key, each in rest.items())
     if not rows:
-        return f"{code(call.name)} found nothing{_with(call)}." + (f" ({extra})" if extra else "")
+        return f"{_made(call)} found nothing." + (f" ({extra})" if extra else "")
     count = f"{len(rows)} {'entry' if len(rows) == 1 else 'entries'}"
-    opening = (
-        f"{code(call.name)} gave {count}{_with(call)}" + (f" ({extra})" if extra else "") + ":"
-    )
+    opening = f"{_made(call)} gave {count}" + (f"; {extra}" if extra else "") + ":"
     if all(isinstance(row, Mapping) for row in rows):
         return _table_with_words(question, opening, [_flat(row) for row in rows], "")
     lines = [f"- {plain(row)}" for row in rows[:MAX_ROWS]]
@@ -121,7 +119,7 @@ def _object(question: str, call: Call, value: Mapping[str, Any]) -> str:
     lead = _lead(question, [flat])
     lines = [f"- {plain(_title(key))}: {plain(each)}" for key, each in list(flat.items())[:25]]
     more = f"\n- … and {len(flat) - 25} more" if len(flat) > 25 else ""
-    opening = f"{code(call.name)} answered{_with(call)}:"
+    opening = f"{_made(call)} answered:"
     return lead + opening + "\n\n" + "\n".join(lines) + more
 
 
@@ -167,11 +165,11 @@ def _lead(question: str, rows: Sequence[Mapping[str, Any]]) -> str:
         return ""
     numbers = [row[key] for row in rows if _is_number(row.get(key))]
     if len(rows) == 1:
-        return f"**{plain(_title(key))}: {plain(numbers[0])}**\n\n"
+        return f"**{_headline(key)}: {plain(numbers[0])}**\n\n"
     if {stem(word) for word in split_identifier(key)} & _SUMMABLE:
         total = sum(numbers)
         total = round(total, 6) if isinstance(total, float) else total
-        return f"**{plain(_title(key))}, all together: {plain(total)}**\n\n"
+        return f"**{_headline(key)}, all together: {plain(total)}**\n\n"
     return ""
 
 
@@ -209,6 +207,11 @@ def _title(key: str) -> str:
     return str(key).replace("_", " ").strip() or "value"
 
 
+def _headline(key: str) -> str:
+    title = plain(_title(key))
+    return title[:1].upper() + title[1:]
+
+
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     """An object with the parts of its objects beside its own: `address.city`."""
     flat: dict[str, Any] = {}
@@ -230,12 +233,17 @@ def _plain_arguments(call: Call) -> dict[str, Any]:
     return {k: v for k, v in call.arguments.items() if isinstance(v, str | int | float)}
 
 
-def _with(call: Call) -> str:
-    """What the call was made with, where that helps to read its answer."""
+def _made(call: Call) -> str:
+    """A call as a person reads it: the tool, and what it was called with if that is little."""
     if not call.arguments or len(call.arguments) > 3:
-        return ""
-    said = ", ".join(f"{plain(_title(k))} {plain(v, 60)}" for k, v in call.arguments.items())
-    return f" for {said}"
+        return _short(call.name)
+    said = (f"{plain(_title(key))}: {plain(each, 60)}" for key, each in call.arguments.items())
+    return f"{_short(call.name)} ({', '.join(said)})"
+
+
+def _short(name: str) -> str:
+    """A function's name without the server's part."""
+    return code(name.split("__", 1)[-1])
 
 
 def _cut(count: int) -> str:

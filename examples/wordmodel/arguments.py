@@ -62,7 +62,8 @@ def fill(
     missing = _missing(tool.slots, values)
     # An optional object that lacks something it needs is left out as a whole.
     dropped = {slot.optional_parent for slot in missing if slot.optional_parent is not None}
-    values = {path: value for path, value in values.items() if not _below(path, dropped)}
+    kept = {path: value for path, value in values.items() if not _below(path, dropped)}
+    values = {slot.path: kept[slot.path] for slot in tool.slots if slot.path in kept}
     filled = Filled(_build(values), [slot for slot in missing if slot.needed], clear)
     filled.claimed = spans
     if others and not tool.writes:

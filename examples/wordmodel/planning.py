@@ -95,10 +95,9 @@ class _Turn:
             return Reply("All right, I leave it at that.")
         steps = self._steps()
         outcomes = [self._outcome(step) for step in steps]
-        calls = list(dict.fromkeys(_key(call) for each in outcomes for call in each.calls))
+        calls = list({_key(call): call for each in outcomes for call in each.calls}.values())
         if calls and self.exchange.rounds < MAX_ROUNDS:
-            planned = [PlannedCall(name, json.loads(text)) for name, text in calls]
-            return Reply(calls=tuple(planned[:MAX_CALLS]))
+            return Reply(calls=tuple(calls[:MAX_CALLS]))
         notes = [each.note for each in outcomes if each.note]
         if calls:
             notes.append("I stop here: these were as many rounds of calls as I make in one go.")

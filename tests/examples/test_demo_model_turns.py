@@ -21,7 +21,7 @@ def test_an_id_that_is_missing_is_looked_up_and_then_used():
         ("shop__check_stock", {"sku": "MUG-BLUE"}),
         ("shop__check_stock", {"sku": "MUG-XL"}),
     ]
-    assert "**stock, all together: 59**" in said
+    assert "**Stock, all together: 59**" in said
     assert "| MUG-BLUE | 42 |" in said
 
 
@@ -32,7 +32,7 @@ def test_nothing_more_is_called_where_the_look_up_already_answers():
     said = talk.say("How many blue mugs are in stock?")
 
     assert [name for name, _ in talk.calls] == ["shop__search_products"]
-    assert "**stock: 42**" in said
+    assert "**Stock: 42**" in said
 
 
 def test_a_look_up_that_finds_nothing_is_said_and_nothing_is_asked():
@@ -40,7 +40,7 @@ def test_a_look_up_that_finds_nothing_is_said_and_nothing_is_asked():
 
     said = talk.say("How many purple mugs are in stock?")
 
-    assert said == "`shop__search_products` found nothing for query purple mugs."
+    assert said == "`search_products` (query: purple mugs) found nothing."
 
 
 def test_a_choice_is_looked_up_too():
@@ -94,7 +94,7 @@ def test_arguments_that_stay_refused_are_explained_and_not_sent_for_ever():
     said = talk.say("What's the weather in Oslo?")
 
     assert len(talk.calls) == 2
-    assert "`weather` failed" in said
+    assert "`weather` (city: Oslo) failed" in said
     assert "is not one of" in said
 
 
@@ -107,7 +107,7 @@ def test_a_failure_is_said_plainly_as_the_words_of_the_tool():
     said = talk.say("What is the status of supplier Miller?")
 
     assert said == (
-        "`supplier_status` failed for supplier Miller. It said: “down for \\*maintenance\\*”"
+        "`supplier_status` (supplier: Miller) failed. It said: “down for \\*maintenance\\*”"
     )
 
 
