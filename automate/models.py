@@ -134,7 +134,16 @@ class MCPServer(models.Model):
         _("its version"), max_length=100, blank=True, default="", editable=False
     )
     instructions = models.TextField(_("instructions"), blank=True, default="", editable=False)
-    tools_digest = models.CharField(max_length=64, blank=True, default="", editable=False)
+    tools_digest = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        editable=False,
+        help_text=_("Of the list that was stored last; empty before the first sync."),
+    )
+    listed_count = models.PositiveIntegerField(
+        default=0, editable=False, help_text=_("Tools in the list that was stored last.")
+    )
     last_synced = models.DateTimeField(_("last synced"), null=True, blank=True, editable=False)
     last_error = models.CharField(
         _("last error"), max_length=500, blank=True, default="", editable=False

@@ -46,12 +46,16 @@ _WRITTEN = [
     "changed_at",
 ]
 
+_EDITED = "It was edited while it was asked; sync it again."
+
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
     """What one sync did with one server; `error` says why it did nothing.
 
-    `waiting` counts the added and changed tools that await somebody's approval.
+    `skipped` are the tools that were left out; of a list that is the same as at the last sync
+    they stand in the server's `last_warning`. `waiting` counts the added and changed tools that
+    await somebody's approval.
     """
 
     slug: str
@@ -213,6 +217,7 @@ def sync_servers(
         if progress is not None:
             progress(report)
 
+    known = _known_digests(servers)
     pool = ThreadPoolExecutor(conf().SYNC_THREADS, thread_name_prefix="mcp-sync")
     try:
         for position, server in enumerate(servers):
@@ -221,10 +226,9 @@ def sync_servers(
             except MCPClientError as exc:
                 finished(position, _failed(server, str(exc)))
             else:
-                asked[pool.submit(_discover, connection, server.chosen_protocol)] = (
-                    position,
-                    connection,
-                )
+                digest = known.get(server.pk, "")
+                answer = pool.submit(_discover, connection, server.chosen_protocol, digest)
+                asked[answer] = position, connection
         for answer in as_completed(list(asked)):
             position, connection = asked.pop(answer)
             finished(position, _taken(servers[position], connection, answer))
@@ -233,10 +237,16 @@ def sync_servers(
     return [reports[position] for position in range(len(servers))]
 
 
-def _discover(connection: Connection, chosen: Protocols) -> Discovery:
+def _known_digests(servers: Iterable[MCPServer]) -> dict[int, str]:
+    """The digests of lists that are stored whole, which need not be walked again, by server."""
+    stored = MCPServer.objects.filter(pk__in=[server.pk for server in servers]).with_tool_counts()
+    return {row.pk: row.tools_digest for row in stored if row.tool_count == row.listed_count}
+
+
+def _discover(connection: Connection, chosen: Protocols, known_digest: str) -> Discovery:
     """Ask in the protocol that the last sync settled; where that fails, in the chosen one."""
     try:
-        return MCPClient(connection).discover()
+        return MCPClient(connection).discover(known_digest=known_digest)
     except (ProtocolError, UnexpectedStatus):
         if connection.protocol == chosen:
             raise
@@ -268,7 +278,7 @@ def _without_secrets(text: str, connection: Connection) -> str:
 
 
 def _store(server: MCPServer, discovery: Discovery) -> SyncReport:
-    """Write what was discovered; a list that is the same costs one write and one read."""
+    """Write what was discovered; a list that is the same costs one write and two small reads."""
     using = router.db_for_write(MCPServer, instance=server)
     # The endpoint must still be the one that answered: an operator may have edited the row.
     rows = MCPServer.objects.using(using).filter(pk=server.pk, endpoint_url=server.endpoint_url)
@@ -277,16 +287,23 @@ def _store(server: MCPServer, discovery: Discovery) -> SyncReport:
         # Written before anything is read, which locks the row on every database: a second sync
         # of this server waits here and then sees what the first one stored.
         if not rows.update(**facts):
-            return _failed(server, "It was edited while it was asked; sync it again.")
+            return _failed(server, _EDITED)
         current = rows.with_tool_counts().get()
-        if (current.tools_digest, current.tool_count) == (discovery.digest, len(discovery.tools)):
+        stored = current.tools_digest, current.tool_count
+        if stored == (discovery.digest, current.listed_count):
             report = SyncReport(
-                server.slug, skipped=list(discovery.skipped), unchanged=len(discovery.tools)
+                server.slug, skipped=list(discovery.skipped), unchanged=current.tool_count
             )
+        elif discovery.unchanged:
+            return _failed(server, _EDITED)
         else:
             plan = plan_sync(current.tools.all(), discovery, current)
             _write(plan, using)
-            facts |= {"tools_digest": discovery.digest, "last_warning": _warning(discovery)}
+            facts |= {
+                "tools_digest": discovery.digest,
+                "listed_count": len(discovery.tools),
+                "last_warning": _warning(discovery),
+            }
             rows.update(**facts)
             report = plan.report
     for name, value in facts.items():

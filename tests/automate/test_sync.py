@@ -169,16 +169,31 @@ def test_the_number_of_queries_does_not_grow_with_the_tools(
     assert counts[2] == counts[200]
 
 
-def test_an_unchanged_server_costs_one_write_and_one_read(synced: MCPServer) -> None:
+def test_an_unchanged_server_costs_one_write_and_two_reads(synced: MCPServer) -> None:
     before = synced.last_synced
 
     with CaptureQueriesContext(connection) as queries:
         report = sync_server(synced)
 
     verbs = [query["sql"].split()[0] for query in queries if "SAVEPOINT" not in query["sql"]]
-    assert verbs == ["UPDATE", "SELECT"]
+    assert verbs == ["SELECT", "UPDATE", "SELECT"]
     assert report.unchanged == 2
     assert MCPServer.objects.get().last_synced > before
+
+
+def test_a_list_that_was_edited_while_its_server_was_asked_is_asked_for_again(
+    synced: MCPServer,
+) -> None:
+    def delete_before_storing(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith('UPDATE "automate_mcpserver"'):
+            MCPTool.objects.filter(name="fetch").delete()
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(delete_before_storing):
+        report = sync_server(synced)
+
+    assert "sync it again" in report.error
+    assert sync_server(synced).added == ["fetch"]
 
 
 def test_a_tool_that_was_deleted_by_hand_comes_back_for_review(synced: MCPServer) -> None:
