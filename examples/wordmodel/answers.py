@@ -257,6 +257,7 @@ def ask_for(tool: Tool, missing: Sequence[Slot]) -> str:
         said = " ".join(slot.description.split()).rstrip(".")
         choices = ", ".join(plain(choice, 40) for choice in slot.choices[:8])
         kind = f"one of {choices}" if choices else "yes or no" if slot.type == "boolean" else ""
+        kind = kind or _limits(slot)
         hint = "; ".join(each for each in (plain(said, 120), kind) if each)
         names.append(f"{code(slot.name)}" + (f" ({hint})" if hint else f" ({family(slot)})"))
     listed = names[0] if len(names) == 1 else ", ".join(names[:-1]) + f" and {names[-1]}"
@@ -265,6 +266,11 @@ def ask_for(tool: Tool, missing: Sequence[Slot]) -> str:
         if len(names) == 1
         else (f"{asking(tool.name)} {listed}. What are they?")
     )
+
+
+def _limits(slot: Slot) -> str:
+    ends = (("at least", slot.schema.get("minimum")), ("at most", slot.schema.get("maximum")))
+    return ", ".join(f"{word} {limit}" for word, limit in ends if _is_number(limit))
 
 
 def describe_tools(tools: Sequence[Tool], limit: int = 12) -> str:

@@ -86,6 +86,12 @@ def span(slot: Slot, fact: Fact, text: Text) -> tuple[int, int]:
     return start, end
 
 
+def is_an_amount(fact: Fact, text: Text) -> bool:
+    """Whether a number counts or measures something, so that it is no id."""
+    lead = text.text[: fact.start]
+    return fact.unit not in ("", "#") or any(cue.search(lead) for cue in (_MOST, _LEAST, _FIRST))
+
+
 def value(slot: Slot, fact: Fact, text: Text) -> int | float | None:
     """The number as the slot takes it: in its unit, whole where it must be, within its limits."""
     number: int | float = fact.value

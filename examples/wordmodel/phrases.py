@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
+from itertools import pairwise
 
 from .facts import Fact, Text, Token
 from .intent import is_verb
@@ -86,6 +87,17 @@ def _is_one_name(text: Text, position: int, token: Token) -> bool:
     capital = bool(before) and before[0][0].isupper() and token.text[0].isupper()
     comma = text.text[position : token.start] == ", "
     return capital and comma and not MORE_NAMES.match(text.text, position)
+
+
+def proper_name(text: Text, claimed: Collection[Span], trimmed: Collection[str]) -> Found | None:
+    """The first name with a capital inside a sentence that is no fact and no trimmed word."""
+    taken = [*claimed, *((fact.start, fact.end) for fact in text.facts)]
+    for before, token in pairwise(text.tokens):
+        inner = text.text[before.end : token.start].isspace() and token.text[0].isupper()
+        plain = token.stem not in trimmed and not token.is_stop
+        if inner and plain and free(token.start, token.end, taken):
+            return after(text, re.escape(before.text), taken, capital=True)
+    return None
 
 
 def rest_after(text: Text, cue: str, claimed: Collection[Span]) -> Found | None:

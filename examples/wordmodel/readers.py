@@ -22,7 +22,7 @@ from .facts import Fact, Kind, Text
 from .families import Family, family
 from .moments import fill_dates, fill_time
 from .names import currency_codes, language
-from .phrases import Found, Span, after, free, rest_after, subject
+from .phrases import Found, Span, after, free, proper_name, rest_after, subject
 from .schema import Path, Slot
 from .tools import Tool
 from .words import related, same_meaning, split_identifier, stem
@@ -311,6 +311,8 @@ class Reader:
 
     def _any_id(self, slot: Slot) -> str | None:
         for fact in self._free("quote", "number"):
+            if fact.kind == "number" and numbers.is_an_amount(fact, self.text):
+                continue
             self._claim(fact)
             self._taken[slot.path] = fact.kind, fact
             return str(fact.value)
@@ -322,6 +324,9 @@ class Reader:
         return None
 
     def _words(self, slot: Slot, kind: Family) -> Any:
+        if kind == "place" and not any(each.needed for each in self.tool.slots):
+            name = proper_name(self.text, self.claimed, self.trimmed)
+            return self._take(name) if name else None
         if not slot.needed and (kind != "query" or any(s.needed for s in self.tool.slots)):
             return None
         for fact in self._free("quote"):

@@ -126,3 +126,9 @@ def test_another_request_instead_of_an_answer_is_a_request_of_its_own():
     talk.say("How many of MUG-XL are in stock?")
 
     assert talk.calls == [("shop__check_stock", {"sku": "MUG-XL"})]
+
+
+def test_a_number_outside_the_limits_is_asked_for_again_with_the_limits():
+    asked = Talk(SHOP, {}).say("Order 0 of MUG-BLUE for ann@example.com")
+
+    assert "I need `quantity` (at least 1)" in asked

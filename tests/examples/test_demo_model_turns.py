@@ -52,9 +52,12 @@ def test_a_choice_is_looked_up_too():
         },
     )
 
-    talk.say("What are the opening hours of the Vienna branch?")
+    talk.say("Is the Vienna branch open on sunday?")
 
-    assert talk.calls[-1] == ("branches__opening_hours", {"branch": "garden"})
+    assert talk.calls == [
+        ("branches__find_branches", {"city": "Vienna"}),
+        ("branches__opening_hours", {"branch": "garden", "day": "sunday"}),
+    ]
 
 
 def test_a_follow_up_goes_to_the_tool_of_the_question_before():
