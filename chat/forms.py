@@ -22,5 +22,8 @@ class MessageForm(SubmissionForm):
     text = forms.CharField(required=False, strip=False)
 
     def message(self) -> str:
-        """The text as written; the form's own refusals (a NUL) leave it to the rules of sending."""
-        return str(self.data.get("text", ""))
+        """The text as written, with the line breaks that were typed, not those of the wire.
+
+        What the form itself refuses (a NUL) is left to the rules of sending.
+        """
+        return str(self.data.get("text", "")).replace("\r\n", "\n")

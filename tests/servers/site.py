@@ -11,19 +11,23 @@ from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 
 
 class Site:
-    """Serves the ASGI application with the test's database until its block ends."""
+    """Serves the ASGI application with the test's database until its block ends.
 
-    def __init__(self) -> None:
+    A site that takes the port of one before it is that one, started again.
+    """
+
+    def __init__(self, port: int = 0) -> None:
         from config.asgi import application
 
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._listener = socket.create_server(("127.0.0.1", port))
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
         config = uvicorn.Config(
             ASGIStaticFilesHandler(application),
             log_config=None,
             access_log=False,
             lifespan="off",
-            timeout_graceful_shutdown=1,
+            timeout_graceful_shutdown=5,
         )
         self._server = _Server(config)
         self._thread = threading.Thread(target=self._serve, name=f"site at {self.url}")
@@ -40,7 +44,7 @@ class Site:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._server.should_exit = True
+        self._server.stop()
         self._thread.join()
 
     def _serve(self) -> None:
@@ -48,10 +52,22 @@ class Site:
 
 
 class _Server(uvicorn.Server):
+    """Says when it is ready, and cuts every connection when it stops, as a killed one does."""
+
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._end = asyncio.Event()
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+    async def main_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        await self.on_tick(0)
         self.ready.set()
+        await self._end.wait()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
+    def stop(self) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._end.set)

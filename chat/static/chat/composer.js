@@ -38,9 +38,9 @@ function onSubmit(event) {
 }
 
 function onAnswer(event) {
-  const { elt, xhr, successful } = event.detail;
+  const { elt, xhr } = event.detail;
   if (elt !== form) return;
-  if (successful) {
+  if (xhr.status >= 200 && xhr.status < 300) {
     field.value = "";
     grow();
   } else if (xhr.status === 400 || xhr.status === 413) {
