@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
+from django.db.models import prefetch_related_objects
+
 from automate.conf import Settings
 
 from .models import Conversation, Message, ToolCall
@@ -17,7 +19,8 @@ def model_messages(conversation: Conversation, settings: Settings) -> list[Model
     Each call has exactly one answer, whatever became of it. Where the history is too long, its
     oldest turns are left out whole, never the newest.
     """
-    rows = conversation.messages.prefetch_related("tool_calls").order_by("pk")
+    rows = list(conversation.messages.order_by("pk"))
+    prefetch_related_objects([row for row in rows if row.role != Message.Role.USER], "tool_calls")
     turns = [
         [entry for row in turn_rows for entry in _entries(row)]
         for _turn_id, turn_rows in groupby(rows, key=lambda row: row.turn_id)

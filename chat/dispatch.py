@@ -52,6 +52,7 @@ class Dispatcher:
         self._limits = limits
         self._cancellation = cancellation
         self._settings = settings
+        self._at_once = max(1, settings.PARALLEL_CALLS)
         self._uncertain: set[tuple[str, str]] = set()
 
     def prepare(self, requested: RequestedCall) -> ToolCall:
@@ -93,19 +94,28 @@ class Dispatcher:
             )
         return call
 
-    def run(self, calls: list[ToolCall]) -> None:
-        """Make every pending call, several at a time, and store each outcome as it comes."""
-        pending = [call for call in calls if call.status == ToolCall.Status.PENDING]
-        if len(pending) == 1:
-            call = pending[0]
-            self._begin(call)
-            self._store(call, self._outcome(call, lambda word: self._progress(call, word)))
-        elif pending:
-            self._run_in_parallel(pending)
+    def begin(self, calls: list[ToolCall]) -> None:
+        """Mark the calls that `run` sends at once as under way, so that the rows say so.
 
-    def _run_in_parallel(self, pending: list[ToolCall]) -> None:
+        They must be stored before `run`; each further call is marked and stored when its turn
+        comes.
+        """
+        pending = [call for call in calls if call.status == ToolCall.Status.PENDING]
+        for call in pending[: self._at_once]:
+            _mark_running(call)
+
+    def run(self, calls: list[ToolCall]) -> None:
+        """Make every call that was not refused, several at a time; store each outcome at once."""
+        wanted = [call for call in calls if not call.finished]
+        if len(wanted) == 1:
+            call = wanted[0]
+            self._store(call, self._outcome(call, lambda word: self._progress(call, word)))
+        elif wanted:
+            self._run_in_parallel(wanted)
+
+    def _run_in_parallel(self, wanted: list[ToolCall]) -> None:
         news: SimpleQueue[tuple[ToolCall, Outcome | Progress]] = SimpleQueue()
-        waiting: Iterator[ToolCall] = iter(pending)
+        waiting: Iterator[ToolCall] = iter(wanted)
 
         def report(call: ToolCall) -> None:
             try:
@@ -117,12 +127,13 @@ class Dispatcher:
             call = next(waiting, None)
             if call is None:
                 return 0
-            self._begin(call)
+            if call.status == ToolCall.Status.PENDING:
+                self._begin(call)
             name = f"automate-call-{call.pk}"
             threading.Thread(target=report, args=(call,), name=name, daemon=True).start()
             return 1
 
-        under_way = sum(start_next() for _ in range(self._settings.PARALLEL_CALLS))
+        under_way = sum(start_next() for _ in range(self._at_once))
         while under_way:
             call, word = news.get()
             if isinstance(word, Progress):
@@ -133,7 +144,7 @@ class Dispatcher:
 
     def _begin(self, call: ToolCall) -> None:
         """Commit that the call is under way; only then may its request leave."""
-        call.status, call.started_at = ToolCall.Status.RUNNING, timezone.now()
+        _mark_running(call)
         with transaction.atomic():
             call.save(update_fields=["status", "started_at"])
             self._log.append(TurnEvent.Kind.CALL, call=call.pk)
@@ -190,6 +201,10 @@ class Dispatcher:
         call.status, call.error = ToolCall.Status.REFUSED, reason[:500]
         call.finished_at = timezone.now()
         return call
+
+
+def _mark_running(call: ToolCall) -> None:
+    call.status, call.started_at = ToolCall.Status.RUNNING, timezone.now()
 
 
 def _parsed(text: str) -> dict[str, Any]:

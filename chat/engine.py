@@ -89,6 +89,7 @@ class TurnRun:
             completed = self._streamed(provider.stream(request, self._this.cancellation), writer)
             tools_dropped = tools_dropped or completed.tools_dropped
             calls = [] if limited else [self._dispatcher.prepare(each) for each in completed.calls]
+            self._dispatcher.begin(calls)
             writer.complete(completed.text, calls)
             if not calls:
                 return Turn.Status.DONE, _closing_notice(

@@ -390,7 +390,7 @@ def test_the_log_of_a_finished_turn_has_no_text_and_ends_with_its_status(
     turn = finished(ask())
 
     kinds = list(turn.events.values_list("kind", flat=True))
-    assert kinds == ["message", "call", "call", "call", "message", "status"]
+    assert kinds == ["message", "call", "call", "message", "status"]
     assert turn.events.last().data == {"status": "done"}
     assert TurnEvent.objects.filter(turn=turn).count() == len(kinds)
 
