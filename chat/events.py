@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connections, router, transaction
 from django.db.models import Max
 
 from .models import TurnEvent
@@ -117,13 +117,34 @@ class EventLog:
             TurnEvent(turn_id=self.turn_id, seq=seq, kind=kind, data=data)
             for seq, (kind, data) in enumerate(events, start=self._seq + 1)
         ]
-        TurnEvent.objects.bulk_create(rows)
+        _insert(rows)
         self._seq += len(rows)
         transaction.on_commit(partial(wake_ups.wake, self.turn_id))
 
     def fold_text(self) -> None:
         """Delete the text events, once their text stands in the turn's messages."""
         TurnEvent.objects.filter(turn_id=self.turn_id, kind=TurnEvent.Kind.TEXT).delete()
+
+
+def _insert(rows: list[TurnEvent]) -> None:
+    """Insert rows by one statement, as `bulk_create` does in three times the CPU.
+
+    It compiles the statement anew for each of the many events of a turn.
+    """
+    connection = connections[router.db_for_write(TurnEvent)]
+    quote = connection.ops.quote_name
+    fields = [field for field in TurnEvent._meta.concrete_fields if not field.primary_key]
+    columns = ", ".join(quote(str(field.column)) for field in fields)
+    places = ", ".join([f"({', '.join(['%s'] * len(fields))})"] * len(rows))
+    values = [
+        field.get_db_prep_save(getattr(row, field.attname), connection)
+        for row in rows
+        for field in fields
+    ]
+    with connection.cursor() as cursor:
+        # Only names of our own and placeholders are put together here.
+        statement = f"INSERT INTO {quote(TurnEvent._meta.db_table)} ({columns}) VALUES {places}"  # noqa: S608
+        cursor.execute(statement, values)
 
 
 def events_after(turn_id: UUID, seq: int) -> list[TurnEvent]:
