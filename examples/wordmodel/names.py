@@ -53,6 +53,10 @@ def currency_codes(
         word = match[1] or match[2]
         code = CURRENCIES.get(word) or CURRENCIES.get(word.lower().removesuffix("s")) or word
         found.append((code, bool(_AIM.search(text.text[: match.start()])), match.span()))
+    if any(map(is_source, slots)) and not any(aimed for _, aimed, _ in found):
+        # "how many dollars are 30 pounds": the amount's own currency is where it comes from.
+        ends = {fact.end for fact in text.of("number") if fact.unit}
+        found = [(code, span[1] not in ends, span) for code, _, span in found]
     for slot in slots:
         fitting = [each for each in found if each[1] == is_target(slot)] or (
             [] if is_source(slot) or is_target(slot) else found

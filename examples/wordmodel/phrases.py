@@ -15,7 +15,7 @@ _EDGE = word_set(
     "available stock left cost costs price prices cheapest open opened new more most other such "
     "please now today currently there one ones something anything everything kind details info "
     "information named called titled about not again first last latest only list number amount "
-    "near nearby around within under below between above"
+    "say says like near nearby around within under below between above"
 )
 _ARTICLES = word_set("the a an my our your this that these those some any all")
 _SEARCH_FOR = re.compile(

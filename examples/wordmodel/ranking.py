@@ -23,6 +23,7 @@ _HINTS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"^\W*when\b|\bwhat time\b", re.IGNORECASE), "hour date time schedule"),
     (re.compile(r"how (?:do|can|would) (?:i|we) get (?:from|to)\b", re.IGNORECASE), "direction"),
     (re.compile(r"^\W*(?:what|which)(?: are)?(?: \w+)? \w+s\b", re.IGNORECASE), "list"),
+    (re.compile(r"\bhow (?:do|would) (?:you|i|we) say\b", re.IGNORECASE), "translate language"),
     (re.compile(r"^\W*who\b", re.IGNORECASE), "user employee contact person"),
     (re.compile(r"^\W*how (far|long)\b", re.IGNORECASE), "distance route duration"),
 )
@@ -40,7 +41,7 @@ class Ranked:
 def rank(tools: Sequence[Tool], text: Text) -> list[Ranked]:
     """The tools that share words with the message, best first; writes only where asked for."""
     rarity = _rarity(tools)
-    wanted = stems(text.text)
+    wanted = stems(_without_values(text))
     hinted = [
         stem(word)
         for pattern, hint in _HINTS
@@ -56,6 +57,14 @@ def rank(tools: Sequence[Tool], text: Text) -> list[Ranked]:
         if each.score > 0:
             found.append(each)
     return sorted(found, key=lambda each: -each.score)
+
+
+def _without_values(text: Text) -> str:
+    """The message less what is a value by its form; the words in a file's name choose no tool."""
+    said = text.text
+    for fact in text.of("code", "url", "email", "path", "quote", "json"):
+        said = said[: fact.start] + " " * (fact.end - fact.start) + said[fact.end :]
+    return said
 
 
 def _score(
@@ -79,7 +88,7 @@ def _score(
         score += 0.5 * known / len(nouns)
     for verb in verbs:
         if is_write_verb(verb) and tool.writes and tool.asked_for_by(verb):
-            score += 0.6
+            score += 1.0
         elif tool.verb and same_meaning(verb, tool.verb):
             score += 0.2
     if any(same_meaning(verb, "search") for verb in verbs) and tool.searches_by_words:

@@ -105,7 +105,10 @@ class Reader:
     def cued(self, wanted: Sequence[Slot]) -> Values:
         """Words that follow "in", "titled", "saying" and the like, and quotes."""
         for slot in wanted:
-            if family(slot) == "body" and (found := rest_after(self.text, BODY, self.claimed)):
+            if family(slot) != "body":
+                continue
+            found = rest_after(self.text, BODY, self.claimed)
+            if found := found or rest_after(self.text, r"\S+?(?=:\s)", self.claimed):
                 quote = self._quote_in(found)
                 yield slot, quote or self._take(found)
         for slot in self._ends_first(wanted):

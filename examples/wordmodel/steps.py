@@ -139,7 +139,9 @@ def _weighed(each: Ranked, text: Text) -> Ranked:
 
 def _takes_a_fact_of(tool: Tool, text: Text) -> bool:
     """Whether the message has a value in just the form that the tool cannot do without."""
-    forms = {_FORMS[fact.kind] for fact in text.facts if fact.kind in _FORMS}
+    forms: set[Family] = {_FORMS[fact.kind] for fact in text.facts if fact.kind in _FORMS}
+    if any(fact.unit and fact.unit not in "%#" for fact in text.of("number")):
+        forms.add("currency")
     return any(slot.needed and family(slot) in forms for slot in tool.slots)
 
 

@@ -29,7 +29,7 @@ STOP = word_set(
 
 READ_VERBS = word_set(
     "analyse analyze calculate check compare compute convert count decode define describe detect "
-    "diagnose display estimate evaluate explain fetch find geocode get give inspect is list "
+    "diagnose display estimate evaluate explain fetch find geocode get give google inspect is list "
     "locate look lookup measure preview print query read resolve retrieve return scan search "
     "see show solve summarise summarize tell track translate validate verify view"
 )
@@ -52,7 +52,7 @@ BOTH_NOUN_AND_VERB = word_set(
 )
 
 _GROUPS = (
-    "search find look lookup query browse seek",
+    "search find look lookup query browse seek google",
     "list show display all overview",
     "get fetch read view retrieve detail details contents",
     "create add new make raise",
@@ -63,14 +63,14 @@ _GROUPS = (
     "send mail email message write",
     "book reserve reservation booking",
     "schedule plan calendar arrange",
-    "event meeting appointment calendar",
+    "event meeting appointment calendar agenda",
     "price cost expensive cheap cheapest cheaper",
     "stock available availability inventory left",
     "quantity count number amount",
     "product item article catalogue catalog goods",
     "store shop location branch outlet",
     "hours open opening close closing",
-    "weather forecast temperature rain sunny",
+    "weather forecast temperature rain sunny cold warm hot snow wind umbrella",
     "issue ticket bug",
     "customer client contact",
     "file document",
@@ -116,6 +116,9 @@ _SAME_ORDER = (
 """Verbs that order the same; far fewer than those that are about the same."""
 
 
+_WHOLE = word_set("news series species always perhaps")
+
+
 def split_identifier(name: str) -> list[str]:
     """The words of `snake_case`, `kebab-case` or `camelCase`, in lower case."""
     return [part.casefold() for part in WORD.findall(_CAMEL.sub(" ", name))]
@@ -125,7 +128,7 @@ def split_identifier(name: str) -> list[str]:
 def stem(word: str) -> str:
     """A word without its ending: `orders`, `ordered` and `ordering` give one stem."""
     word = word.casefold().replace("’", "'").removesuffix("'s")
-    if len(word) <= 3 or not word.isalpha():
+    if len(word) <= 3 or word in _WHOLE or not word.isalpha():
         return word
     if word.endswith("ies") and len(word) > 4:
         word = word[:-3] + "y"
