@@ -43,7 +43,7 @@ MISSES = {
     "set a timer for five minutes",
     "lights on in the bathroom",
 }
-"""What it gets wrong today: three times the neighbour of the right tool, else it calls none."""
+"""What it gets wrong today: three times it calls another tool that only reads, else none."""
 
 
 def first_tool(prompt: str) -> str:
