@@ -122,10 +122,7 @@ class TurnReader:
 
     def _silence(self) -> Batch:
         """Nothing is new; a turn that ended without a word of it in the log ends here."""
-        turn = Turn.objects.filter(pk=self._turn_id).first()
-        if turn is None:
-            return Batch(frame("gone", {}), ended=True)
-        if not turn.finished:
+        if Turn.objects.unfinished().filter(pk=self._turn_id).exists():
             return Batch(b"", ended=False)
         events = events_after(self._turn_id, self._after)
         if events:
@@ -165,8 +162,14 @@ class TurnReader:
         return frame(Kind.MESSAGE, {"message": message.pk, "html": html}, seq)
 
     def _ending(self, seq: int | None = None) -> Iterator[bytes]:
-        """Messages that the page may hold only in part, then the end itself."""
-        turn = Turn.objects.select_related("conversation").get(pk=self._turn_id)
+        """Messages that the page may hold only in part, then the end itself.
+
+        A turn that is gone was deleted with its conversation, in another tab.
+        """
+        turn = Turn.objects.select_related("conversation").filter(pk=self._turn_id).first()
+        if turn is None:
+            yield frame("gone", {})
+            return
         answers = pages.messages().filter(turn=turn, role=Message.Role.ASSISTANT)
         for message in answers.exclude(pk__in=self._complete):
             yield self._message(message)

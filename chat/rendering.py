@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 import nh3
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext as _
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
@@ -29,6 +28,7 @@ from pygments.token import STANDARD_TYPES, _TokenType
 MAX_MARKDOWN_CHARACTERS = 60_000
 MAX_BLOCK_CHARACTERS = 20_000
 MAX_TOKENS = 20_000
+MAX_KEPT_CHARACTERS = 10_000
 MAX_HIGHLIGHTED_CHARACTERS = 10_000
 MAX_HIGHLIGHTING_SECONDS = 0.1
 
@@ -89,9 +89,13 @@ def visible_text(text: str) -> str:
 
 def render_markdown(text: str) -> SafeString:
     """Whole Markdown as safe HTML."""
-    if len(text) > MAX_MARKDOWN_CHARACTERS:
-        return _plain(visible_text(text))
-    return _rendered(text)
+    text = visible_text(text)
+    return _plain(text) if _is_too_much(text) else _rendered(text)
+
+
+def render_stored_markdown(text: str) -> SafeString:
+    """The same for a message that does not change; what is shown often is kept ready."""
+    return _kept(text) if len(text) <= MAX_KEPT_CHARACTERS else render_markdown(text)
 
 
 def settled_length(text: str) -> int:
@@ -112,11 +116,20 @@ def settled_length(text: str) -> int:
 
 
 @lru_cache(maxsize=512)
-def _rendered(text: str) -> SafeString:
-    text = visible_text(text)
+def _kept(text: str) -> SafeString:
+    return render_markdown(text)
+
+
+def _is_too_much(text: str) -> bool:
+    if len(text) > MAX_MARKDOWN_CHARACTERS:
+        return True
     blocks = _BLOCKS.parse(text)
-    if len(blocks) > MAX_TOKENS or any(map(_is_too_long, blocks)):
-        return _plain(text)
+    return len(blocks) > MAX_TOKENS or any(
+        block.type == "inline" and len(block.content) > MAX_BLOCK_CHARACTERS for block in blocks
+    )
+
+
+def _rendered(text: str) -> SafeString:
     html = _MARKDOWN.render(text)
     clean = nh3.clean(
         html,
@@ -132,10 +145,6 @@ def _rendered(text: str) -> SafeString:
 
 def _plain(text: str) -> SafeString:
     return mark_safe(f'<div class="plain">{escape(text)}</div>')  # noqa: S308 # escaped
-
-
-def _is_too_long(token: Token) -> bool:
-    return token.type == "inline" and len(token.content) > MAX_BLOCK_CHARACTERS
 
 
 def _is_web_address(address: str) -> bool:
@@ -165,7 +174,7 @@ def _with_addresses(tokens: Sequence[Token]) -> list[Token]:
     address = text = ""
     for token in tokens:
         if token.type == "image":
-            label = token.content or _("image")
+            label = token.content or str(token.attrs.get("src", ""))
             text += label
             shown.extend([_text(label)] if address else _image_link(token, label))
             continue

@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from automate.conf import conf
 from chat import pages
 from chat.models import ToolCall, Turn
-from chat.rendering import render_markdown, visible_text
+from chat.rendering import render_stored_markdown, visible_text
 
 MAX_SHOWN_CHARACTERS = 12_000
 """Of one call's arguments or result; the row keeps the whole."""
@@ -47,7 +47,7 @@ def notice() -> str:
 @register.filter
 def markdown(text: str) -> SafeString:
     """What a model wrote, as safe HTML."""
-    return render_markdown(text)
+    return render_stored_markdown(text)
 
 
 @register.filter
