@@ -15,7 +15,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
 
 from .addresses import check_address
-from .exceptions import AddressRefused, ConnectionFailed
+from .exceptions import AddressRefused, ConnectionFailed, MCPClientError
 from .exchange import READ_AHEAD_BYTES, Exchange, current_exchange
 
 CONNECT_SECONDS = 5.0
@@ -78,11 +78,15 @@ class BoundedSSLSocket(_Bounded, ssl.SSLSocket):
     def do_handshake(self, block: bool = False) -> None:
         exchange = current_exchange()
         exchange.holds(self)  # the TCP socket that it grew out of is no more
-        self.settimeout(exchange.remaining())
         try:
+            self.settimeout(exchange.remaining())
             super().do_handshake(block)
         except OSError as exc:
+            self.close()
             raise exchange.translated(exc) from None
+        except MCPClientError:
+            self.close()
+            raise
 
     def send(self, data: Any, flags: int = 0) -> int:
         """Send a part; `sendall` comes here for each, and may not start its time anew."""
@@ -223,7 +227,7 @@ def _connected(sock: BoundedSocket, address: Any, exchange: Exchange) -> Bounded
 def _cause(error: OSError) -> str:
     match error:
         case ConnectionRefusedError():
-            return "connection refused; is the server running?"
+            return "connection refused (is the server running?)"
         case _:
             return type(error).__name__
 

@@ -114,7 +114,7 @@ def _text(value: object, limit: int) -> str:
 
 
 def _shown(name: object, number: int) -> str:
-    if isinstance(name, str) and (shown := clean_text(name, 60).strip()):
+    if isinstance(name, str) and (shown := " ".join(clean_text(name, 60).split())):
         return shown
     return f"number {number + 1}"
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from automate_llm import __version__, strict_json
+from automate_llm.authentication import send_authenticated
 from automate_llm.exceptions import (
     ConnectionFailed,
     LimitExceeded,
@@ -17,7 +18,7 @@ from automate_llm.exceptions import (
     UnexpectedStatus,
 )
 from automate_llm.exchange import Exchange, running_no_tool
-from automate_llm.http import Answer, refuse_status, send
+from automate_llm.http import Answer, refuse_status
 from automate_llm.sse import event_data
 from automate_llm.text import clean_text
 from automate_llm.values import Connection, Progress, ToolResult
@@ -203,7 +204,7 @@ class StreamableHTTPTransport:
         with self._sent(exchange, headers, body) as answer:
             if on_headers is not None:
                 on_headers(answer.headers)
-            if answer.status_code >= 400 and (error := _modern_error(answer)) is not None:
+            if answer.status_code >= 400 and (error := _rpc_error(answer, request_id)) is not None:
                 return error
             refuse_status(answer)
             if answer.content_type == "text/event-stream":
@@ -236,7 +237,7 @@ class StreamableHTTPTransport:
             **self._connection.headers,
         }
         url = self._connection.endpoint_url
-        return send(self._connection, exchange, "POST", url, complete, body)
+        return send_authenticated(self._connection, exchange, "POST", url, complete, body)
 
 
 def header_value(value: str) -> str:
@@ -251,19 +252,21 @@ def header_value(value: str) -> str:
     return f"=?base64?{base64.b64encode(value.encode(errors='replace')).decode()}?="
 
 
-def _modern_error(answer: Answer) -> jsonrpc.Response | None:
-    """The JSON-RPC error of a modern server in an HTTP error, if it is one."""
+def _rpc_error(answer: Answer, request_id: int) -> jsonrpc.Response | None:
+    """The JSON-RPC error in an HTTP error, where it says more than the status does."""
     if answer.content_type != "application/json":
         return None
     try:
-        message = strict_json.loads(answer.read(_MAX_ERROR_BYTES))
+        message = _mapping(strict_json.loads(answer.read(_MAX_ERROR_BYTES)))
     except (ProtocolError, ConnectionFailed):
         return None
-    error = _mapping(_mapping(message).get("error"))
+    error = _mapping(message.get("error"))
     code = error.get("code")
     if not isinstance(code, int):
         return None
-    if code in _MODERN_ERRORS or (code == jsonrpc.METHOD_NOT_FOUND and answer.status_code == 404):
+    unknown_method = code == jsonrpc.METHOD_NOT_FOUND and answer.status_code == 404
+    to_us = message.get("id") == request_id and answer.status_code == 400
+    if code in _MODERN_ERRORS or unknown_method or to_us:
         return jsonrpc.Response(error_code=code, error_data=error.get("data"))
     return None
 

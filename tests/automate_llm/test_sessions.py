@@ -1,0 +1,139 @@
+import pytest
+
+from automate_llm.exceptions import ProtocolError
+from automate_llm.mcp_client import MCPClient
+from automate_llm.transports.sessions import Session, Sessions
+from automate_llm.values import Connection
+
+from .calling import call, failure, settled, to
+
+HERE = Connection("shop", "http://shop.example/mcp", headers={"Authorization": "Bearer one"})
+OPEN = Session("s1", "2025-11-25", {})
+
+
+def handshaking(session_ids, version="2025-11-25", reply=None):
+    """The script of a server with a handshake, which gives these ids, one for each session."""
+    session_ids = iter(session_ids)
+
+    def script(connection):
+        while True:
+            seen = connection.read_request()
+            headers = {}
+            if seen.rpc_method == "initialize":
+                result = {"protocolVersion": version, "capabilities": {}}
+                headers = {"Mcp-Session-Id": next(session_ids)}
+            elif seen.rpc_method == "notifications/initialized":
+                connection.respond(b"", "202 Accepted")
+                continue
+            else:
+                result = {"content": [{"type": "text", "text": "fine"}], "tools": []}
+            answer = {"jsonrpc": "2.0", "id": seen.body["id"], "result": result}
+            connection.respond(answer, headers=headers)
+
+    return script
+
+
+def legacy(server, **changes):
+    return settled(server, protocol_version="2025-11-25", **changes)
+
+
+def test_a_session_is_kept_until_it_is_forgotten():
+    sessions = Sessions()
+    sessions.keep(HERE, OPEN)
+
+    assert sessions.of(HERE) is OPEN
+    sessions.forget(HERE)
+    sessions.forget(HERE)
+    assert sessions.of(HERE) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Connection("ship", HERE.endpoint_url, HERE.headers),
+        Connection("shop", "http://shop.example/other", HERE.headers),
+        Connection("shop", HERE.endpoint_url, {"Authorization": "Bearer two"}),
+        Connection("shop", HERE.endpoint_url),
+        Connection("shop", HERE.endpoint_url, HERE.headers, principal="anna"),
+    ],
+)
+def test_a_session_is_shared_by_no_two_servers_credentials_or_people(other):
+    sessions = Sessions()
+    sessions.keep(HERE, OPEN)
+
+    assert sessions.of(other) is None
+
+
+def test_the_oldest_of_a_thousand_sessions_makes_room():
+    sessions = Sessions()
+    connections = [Connection("shop", f"http://shop.example/{number}") for number in range(1_001)]
+    for connection in connections:
+        sessions.keep(connection, OPEN)
+
+    assert sessions.of(connections[0]) is None
+    assert all(map(sessions.of, connections[1:]))
+
+
+def test_a_session_serves_every_call_of_one_person_and_of_no_other(raw_server):
+    server = raw_server(handshaking(["for-anna", "for-ben"]))
+    connection = legacy(server)
+    for person in ("anna", "ben", "anna"):
+        assert MCPClient(connection, principal=person).execute_tool("tool", {}) == "fine"
+
+    calls = [seen for seen in server.requests if seen.rpc_method == "tools/call"]
+    assert [seen.headers["mcp-session-id"] for seen in calls] == ["for-anna", "for-ben", "for-anna"]
+    assert "anna" not in {value for seen in calls for value in seen.headers.values()}
+
+
+@pytest.mark.parametrize("session_id", ["x" * 257, "a b", "a\tb", "a\xffb", "caf\xe9"])
+def test_a_session_id_that_no_header_may_carry_is_refused(raw_server, session_id):
+    server = raw_server(handshaking([session_id]))
+    error = failure(legacy(server))
+
+    assert isinstance(error, ProtocolError)
+    assert not error.may_have_run
+    assert session_id not in str(error)
+
+
+def test_a_session_id_of_256_characters_is_taken(raw_server):
+    server = raw_server(handshaking(["x" * 256]))
+
+    assert call(legacy(server)).text == "fine"
+
+
+def test_a_server_without_session_ids_gets_none(raw_server):
+    server = raw_server(handshaking([""]))
+    call(legacy(server))
+
+    assert "mcp-session-id" not in server.requests[-1].headers
+
+
+@pytest.mark.parametrize("version", ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])
+def test_every_handshake_version_is_spoken(raw_server, version):
+    server = raw_server(handshaking(["s1"], version))
+
+    assert call(legacy(server)).text == "fine"
+    assert server.requests[-1].headers["mcp-protocol-version"] == version
+
+
+@pytest.mark.parametrize("version", ["2026-07-28", "1999-01-01", "", 7, None, ["2025-11-25"]])
+def test_another_version_is_refused(raw_server, version):
+    error = failure(legacy(raw_server(handshaking(["s1"], version))))
+
+    assert isinstance(error, ProtocolError)
+    assert not error.may_have_run
+
+
+def test_a_credential_that_changes_opens_another_session(sdk_server):
+    server = sdk_server(legacy_only=True)
+    for token in ("one", "two", "one"):
+        MCPClient(to(server, headers={"Authorization": f"Bearer {token}"})).discover()
+
+    assert len({seen.headers["authorization"] for seen in server.seen("initialize")}) == 2
+    for seen in server.seen("tools/list"):
+        mine = [
+            each
+            for each in server.seen("tools/list")
+            if each.headers["mcp-session-id"] == seen.headers["mcp-session-id"]
+        ]
+        assert {each.headers["authorization"] for each in mine} == {seen.headers["authorization"]}
