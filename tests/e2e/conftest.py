@@ -109,10 +109,12 @@ def page(tabs: Tabs) -> "Page":
 
 @pytest.fixture
 def send() -> Callable[["Page", str], None]:
-    """Write a message and press Enter."""
+    """Write a message, press Enter, and see its turn begin."""
 
     def type_and_enter(page: "Page", text: str) -> None:
+        turns = page.locator(".turn").count()
         page.fill("#text", text)
         page.press("#text", "Enter")
+        page.wait_for_selector(f".turn:nth-child({turns + 1})")
 
     return type_and_enter

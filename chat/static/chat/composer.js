@@ -73,4 +73,6 @@ export function start() {
   window.addEventListener("pageshow", () => delete form.dataset.sent);
   field.setSelectionRange(field.value.length, field.value.length);
   grow();
+  // With a real keyboard the next message can follow at once; on a phone one would pop up.
+  if (matchMedia("(pointer: fine)").matches) field.focus({ preventScroll: true });
 }
