@@ -86,9 +86,9 @@ class StreamableHTTPTransport:
         except UnexpectedStatus as exc:
             if exc.status_code in (401, 403, 429):
                 raise
-            return self._initialize(exchange).about
+            return self._shake_hands(exchange)
         except ProtocolError:
-            return self._initialize(exchange).about
+            return self._shake_hands(exchange)
         if response.result is not None:
             about = response.result
             self._version = _mutual(about.get("supportedVersions"))
@@ -98,7 +98,13 @@ class StreamableHTTPTransport:
             self._version = _mutual(_mapping(response.error_data).get("supported"))
             if self._version in MODERN_VERSIONS:
                 return {}
-        return self._initialize(exchange).about
+        return self._shake_hands(exchange)
+
+    def _shake_hands(self, exchange: Exchange) -> Mapping[str, Any]:
+        """Use the session that is open, or open one."""
+        session = sessions.of(self._connection) or self._initialize(exchange)
+        self._version = session.version
+        return session.about
 
     @running_no_tool()
     def _initialize(self, exchange: Exchange) -> Session:
@@ -245,7 +251,7 @@ def header_value(value: str) -> str:
 
     Source: MCP 2026-07-28, basic/transports/streamable-http, "Value Encoding".
     """
-    plain = value.isascii() and all(char == "\t" or " " <= char <= "~" for char in value)
+    plain = value.isascii() and value.isprintable()
     marked = value.startswith("=?base64?") and value.endswith("?=")
     if plain and value == value.strip() and value and not marked:
         return value

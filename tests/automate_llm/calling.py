@@ -4,6 +4,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from automate_llm.cancellation import Cancellation
@@ -30,6 +31,12 @@ def to(server: Any, **changes: Any) -> Connection:
 def settled(server: Any, **changes: Any) -> Connection:
     """A connection whose calls are one request each, as after a sync with a modern server."""
     return to(server, **{"protocol": "mcp", "protocol_version": MODERN, **changes})
+
+
+def known(connection: Connection) -> Connection:
+    """The connection as a sync leaves it: protocol and version settled."""
+    found = MCPClient(connection).discover()
+    return replace(connection, protocol=found.protocol, protocol_version=found.protocol_version)
 
 
 def call(connection: Connection, **options: Any) -> Any:

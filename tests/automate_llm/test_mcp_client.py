@@ -1,7 +1,6 @@
 import itertools
 import json
 import math
-from dataclasses import replace
 
 import pytest
 
@@ -18,7 +17,7 @@ from automate_llm.values import Progress
 from tests.servers.mcp_sdk import Offer
 from tests.servers.rest import Refusal
 
-from .calling import SECRET, answer_to, answering, call, failure, settled, to
+from .calling import SECRET, answer_to, answering, call, failure, known, settled, to
 
 SERVERS = {
     "modern": {},
@@ -34,14 +33,6 @@ REST_TOOLS = [{"name": "tool", "description": "A tool.", "inputSchema": SCHEMA}]
 
 def offer(name="tool", handler=lambda arguments: {"sum": arguments.get("a", 0) + 1}, **parts):
     return Offer(name, handler=handler, **{"input_schema": SCHEMA, **parts})
-
-
-def known(client_connection):
-    """The connection as a sync leaves it: protocol and version settled."""
-    found = MCPClient(client_connection).discover()
-    return replace(
-        client_connection, protocol=found.protocol, protocol_version=found.protocol_version
-    )
 
 
 @every_server
@@ -97,6 +88,16 @@ def test_a_forgotten_session_is_renewed_and_the_call_runs_once(sdk_server, optio
     assert call(connection).text == "done"
     assert len(ran) == 2
     assert len(server.seen("initialize")) == 2
+
+
+def test_a_sync_uses_the_session_that_is_open(sdk_server):
+    server = sdk_server(offer(), name="Shop", legacy_only=True)
+    connection = to(server)
+    names = [MCPClient(connection).discover().server_name for _ in range(3)]
+    call(known(connection))
+
+    assert names == ["Shop"] * 3
+    assert len(server.seen("initialize")) == 1
 
 
 def test_a_session_that_is_forgotten_again_at_once_is_given_up(sdk_server):

@@ -1,7 +1,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automate_llm.exceptions import LimitExceeded
@@ -43,6 +43,7 @@ def test_every_chunking_of_every_stream_gives_the_same_events(stream, cuts):
     assert list(event_data(chunks)) == list(event_data([stream]))
 
 
+@settings(max_examples=50)
 @given(st.lists(st.binary().filter(lambda data: not {10, 13} & set(data)), min_size=1))
 def test_what_was_written_is_read(lines):
     stream = b"".join(b"data: " + line + b"\n" for line in lines) + b"\n"

@@ -3,7 +3,7 @@ import math
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automate_llm.exceptions import LimitExceeded, ProtocolError
@@ -18,6 +18,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(VALUES)
 def test_what_every_json_parser_reads_is_read_the_same(value):
     data = json.dumps(value).encode()
@@ -100,6 +101,7 @@ def test_numbers_that_are_not_finite_are_read_and_never_stored(data):
     assert cleaned(value) == [{"ok": 1, "bad": None}]
 
 
+@settings(max_examples=50)
 @given(VALUES)
 def test_what_is_cleaned_can_be_stored_and_what_can_be_stored_is_not_touched(value):
     clean = cleaned(value)
@@ -110,6 +112,7 @@ def test_what_is_cleaned_can_be_stored_and_what_can_be_stored_is_not_touched(val
     assert (clean is value) == storable(value)
 
 
+@settings(max_examples=50)
 @given(VALUES)
 def test_storable_is_what_the_databases_take(value):
     def fits(item):
