@@ -86,4 +86,7 @@ _lock = threading.Lock()
 def breaker_of(slug: str, endpoint_url: str) -> Breaker:
     """The breaker of this server in this process."""
     with _lock:
-        return _breakers.setdefault((slug, endpoint_url), Breaker())
+        breaker = _breakers.get((slug, endpoint_url))
+        if breaker is None:
+            breaker = _breakers[slug, endpoint_url] = Breaker()
+        return breaker

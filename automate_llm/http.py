@@ -98,6 +98,10 @@ class Answer:
                 if not self._next():
                     return
 
+    def close(self) -> None:
+        """Give up what is left of the body, and its connection."""
+        self._raw.close()
+
     def _next(self) -> bytes:
         try:
             return next(self._pieces, b"")
@@ -137,8 +141,8 @@ def send(
     request.headers = CaseInsensitiveDict(headers)
     if body is not None:
         request.headers["Content-Length"] = str(len(body))
-    if not all(value.isascii() and value.isprintable() for value in connection.headers.values()):
-        raise MCPClientError("The credential has characters that no header may carry.")
+    if not all(value.isascii() and value.isprintable() for value in headers.values()):
+        raise MCPClientError("A credential has characters that no header may carry.")
     exchange.begin_request()
     with exchange.current():
         try:
