@@ -70,7 +70,7 @@ CASES: dict[str, tuple[dict[str, Any], Any]] = {
     "unique, one hash": (_of({"uniqueItems": True}), [i * (2**61 - 1) for i in range(40_000)]),
     "unique, deep": (
         _of({"uniqueItems": True}),
-        [_deep(DEPTH, lambda v: [v], i) for i in range(5_000)],
+        [_deep(DEPTH, lambda v: [v], i) for i in range(2_000)],
     ),
     "allOf, doubled 40 times": (_doubling("allOf"), "x"),
     "anyOf, doubled 40 times": (_doubling("anyOf"), 1),
@@ -130,16 +130,16 @@ CASES: dict[str, tuple[dict[str, Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_hostile_case_ends_within_a_second(name):
+def test_a_hostile_case_ends_soon_after_its_time(name):
     schema, value = CASES[name]
     started = time.thread_time()
 
     try:
-        validate_arguments(schema, {"a": value})
+        validate_arguments(schema, {"a": value}, time_limit=0.05)
     except (InvalidArguments, SchemaError) as exc:
         assert 0 < len(str(exc)) < 4_000
 
-    assert time.thread_time() - started < 1
+    assert time.thread_time() - started < 0.8
 
 
 @pytest.mark.parametrize(
