@@ -16,7 +16,7 @@ def main() -> None:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         print(f"READY http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
         config = uvicorn.Config(
-            application, log_level="warning", lifespan="auto", timeout_graceful_shutdown=1
+            application, log_level="warning", timeout_keep_alive=600, timeout_graceful_shutdown=1
         )
         uvicorn.Server(config).run(sockets=[listener])
 
