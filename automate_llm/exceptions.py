@@ -3,6 +3,8 @@
     AutomateError
     ├── MCPClientError              a call to an MCP server failed
     │   ├── SecretUnavailable       the server's own credential could not be read; nothing sent
+    │   ├── AuthorizationRequired   a person must connect an account first
+    │   ├── AuthorizationFailed     the authorization server refused, or is not to be trusted
     │   ├── ConnectionFailed        "Connection error": DNS, TCP, TLS, or the peer hung up
     │   │   └── AddressRefused      the address is one that we do not dial
     │   ├── DeadlineExceeded        the one deadline over everything passed
@@ -24,6 +26,10 @@ A message never holds a secret, a header, a response body or a reason phrase fro
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .oauth.values import Challenge
 
 
 class AutomateError(Exception):
@@ -46,6 +52,28 @@ class MCPClientError(AutomateError):
 
 class SecretUnavailable(MCPClientError):
     """The server's own credential could not be read; nothing was sent."""
+
+
+class AuthorizationRequired(MCPClientError):
+    """A person must connect an account, or connect it again; nothing ran.
+
+    `challenge` is what the server asked for, to be handed to `oauth.begin_authorization`.
+    """
+
+    def __init__(self, message: str, challenge: "Challenge | None" = None) -> None:
+        super().__init__(message)
+        self.challenge = challenge
+
+
+class AuthorizationFailed(MCPClientError):
+    """The authorization server refused, or what it says of itself does not hold.
+
+    `code` is its error code where that is one of the specified ones (RFC 6749, section 5.2).
+    """
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class ConnectionFailed(MCPClientError):

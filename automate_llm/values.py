@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from .authentication import Authenticator
 
 Protocols = Literal["auto", "mcp", "rest"]
 
@@ -18,6 +21,7 @@ class Connection:
     shared between two principals. It is not sent.
     `private_hosts` are the `host` or `host:port` that may have a private address;
     `None` allows every private address (never a cloud's metadata service).
+    `authenticator` gives each request credentials of its own, such as an access token.
     """
 
     slug: str
@@ -28,6 +32,7 @@ class Connection:
     timeout: float = 30.0
     private_hosts: frozenset[str] | None = frozenset()
     principal: str = ""
+    authenticator: "Authenticator | None" = field(default=None, repr=False, compare=False)
 
     def connection(self) -> "Connection":
         """Itself, so that a connection stands wherever something connectable may."""
@@ -36,9 +41,10 @@ class Connection:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must never come back in a result, an error or a log."""
-        return tuple(
+        own = tuple(
             value.removeprefix("Bearer ") for value in self.headers.values() if len(value) >= 8
         )
+        return own + self.authenticator.secrets if self.authenticator is not None else own
 
 
 class Connectable(Protocol):

@@ -3,9 +3,10 @@
 from typing import Any
 
 from automate_llm import strict_json
+from automate_llm.authentication import send_authenticated
 from automate_llm.exceptions import ProtocolError
 from automate_llm.exchange import Exchange, running_no_tool
-from automate_llm.http import refuse_status, send
+from automate_llm.http import refuse_status
 from automate_llm.values import Connection, ToolResult
 
 from .base import Listing, OnProgress
@@ -51,6 +52,6 @@ class RestTransport:
             headers["Content-Type"] = "application/json"
         headers |= self._connection.headers
         url = self._base + path
-        with send(self._connection, exchange, method, url, headers, body) as answer:
+        with send_authenticated(self._connection, exchange, method, url, headers, body) as answer:
             refuse_status(answer)
             return strict_json.loads(answer.read())

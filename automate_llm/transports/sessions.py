@@ -58,4 +58,11 @@ sessions = Sessions()
 
 def _key(connection: Connection) -> tuple[object, ...]:
     credential = tuple(sorted(connection.headers.items()))
-    return connection.slug, connection.endpoint_url, connection.principal, hash(credential)
+    account = connection.authenticator.account if connection.authenticator is not None else None
+    return (
+        connection.slug,
+        connection.endpoint_url,
+        connection.principal,
+        account,
+        hash(credential),
+    )
