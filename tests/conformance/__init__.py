@@ -1,0 +1,1 @@
+"""Holds the client to the official conformance suite of the Model Context Protocol."""
