@@ -1,13 +1,11 @@
 import gzip
 import itertools
-import threading
+import json
 import time
 import zlib
 
 import pytest
 
-from automate_llm import connections
-from automate_llm.cancellation import Cancellation
 from automate_llm.exceptions import (
     ConnectionFailed,
     DeadlineExceeded,
@@ -33,12 +31,6 @@ def dripping(start, pieces, seconds=0.02):
         connection.drip(pieces, seconds)
 
     return after_request(work)
-
-
-def wait_for_the_end_of_connections(server):
-    for thread in threading.enumerate():
-        if thread.name == f"raw connection to {server.url}":
-            thread.join()
 
 
 @pytest.mark.parametrize(
@@ -82,7 +74,7 @@ def test_one_deadline_ends_every_wait(raw_server, script):
     assert isinstance(error, DeadlineExceeded), error
     assert "0.25 s" in str(error)
     assert error.may_have_run
-    assert time.monotonic() - began < 0.75
+    assert time.monotonic() - began < 1
 
 
 def test_a_server_that_takes_nothing_meets_the_deadline(raw_server):
@@ -96,7 +88,7 @@ def test_a_server_that_takes_nothing_meets_the_deadline(raw_server):
         pass
 
     assert caught.value.may_have_run
-    assert time.monotonic() - began < 0.75
+    assert time.monotonic() - began < 1
 
 
 @pytest.mark.parametrize(
@@ -137,7 +129,7 @@ def test_a_compressed_answer_is_read(raw_server, coding):
     compress = zlib.compress if coding == "deflate" else gzip.compress
 
     def script(connection):
-        answer = str(answer_to(connection.read_request())).replace("'", '"').encode()
+        answer = json.dumps(answer_to(connection.read_request())).encode()
         connection.respond(compress(answer), headers={"Content-Encoding": coding})
 
     assert call(settled(raw_server(script))).text == "fine"
@@ -264,95 +256,6 @@ def test_nothing_is_sent_again(raw_server, work):
     assert len(server.requests) == len(server.connections) == 1
 
 
-def test_the_connection_is_used_again(raw_server):
-    server = raw_server(answering)
-    connection = settled(server)
-    for _ in range(3):
-        assert call(connection).text == "fine"
-
-    assert (len(server.requests), len(server.connections)) == (3, 1)
-
-
-@pytest.mark.parametrize("rest", [b"", b": bye\n\n"])
-def test_the_connection_of_an_event_stream_is_used_again(raw_server, rest):
-    def script(connection):
-        while True:
-            answer = str(answer_to(connection.read_request())).replace("'", '"').encode()
-            connection.send(head(headers=EVENTS) + chunk(b"data: " + answer + b"\n\n"))
-            connection.send((chunk(rest) if rest else b"") + chunk(b""))
-
-    server = raw_server(script)
-    connection = settled(server)
-    for _ in range(3):
-        assert call(connection).text == "fine"
-
-    assert len(server.connections) == 1
-
-
-def test_an_event_stream_that_stays_open_is_not_waited_for(raw_server):
-    def script(connection):
-        answer = str(answer_to(connection.read_request())).replace("'", '"').encode()
-        connection.send(head(headers=EVENTS) + chunk(b"data: " + answer + b"\n\n"))
-        connection.wait_for_end()
-
-    server = raw_server(script)
-    connection = settled(server)
-    began = time.monotonic()
-    call(connection)
-
-    assert time.monotonic() - began < 0.5
-    assert call(connection).text == "fine"
-    assert len(server.connections) == 2
-
-
-def test_the_connection_is_used_again_after_a_refusal_in_json(raw_server):
-    def script(connection):
-        connection.read_request()
-        connection.respond({"error": "no"}, "400 Bad Request")
-        answering(connection)
-
-    server = raw_server(script)
-    connection = settled(server)
-    failure(connection)
-
-    assert call(connection).text == "fine"
-    assert len(server.connections) == 1
-
-
-@pytest.mark.parametrize("surplus", [b"x", head(headers={**JSON, "Content-Length": "2"}) + b"{}"])
-@pytest.mark.parametrize("form", [JSON, CHUNKED], ids=["counted", "chunked"])
-def test_surplus_bytes_cost_the_connection(raw_server, form, surplus):
-    def script(connection):
-        answer = str(answer_to(connection.read_request())).replace("'", '"').encode()
-        body = chunk(answer) + chunk(b"") if form is CHUNKED else answer
-        fields = form if form is CHUNKED else {**form, "Content-Length": str(len(answer))}
-        connection.send(head(headers=fields) + body + surplus)
-        connection.wait_for_end()
-
-    server = raw_server(script)
-    connection = settled(server)
-    for _ in range(2):
-        assert call(connection).text == "fine"
-
-    assert len(server.connections) == 2
-
-
-def test_a_second_answer_that_comes_late_costs_the_connection(raw_server):
-    def script(connection):
-        seen = connection.read_request()
-        connection.respond(answer_to(seen))
-        connection.respond(answer_to(seen, text="smuggled"))
-        connection.close()
-
-    server = raw_server(script)
-    connection = settled(server)
-    call(connection)
-    wait_for_the_end_of_connections(server)
-
-    assert call(connection).text == "fine"
-    assert len(server.connections) == 2
-
-
 def test_an_answer_to_another_request_is_not_taken(raw_server):
     def script(connection):
         seen = connection.read_request()
@@ -362,70 +265,6 @@ def test_an_answer_to_another_request_is_not_taken(raw_server):
 
     assert isinstance(error, ProtocolError)
     assert error.may_have_run
-
-
-def test_a_connection_that_the_server_closed_is_not_used_again(raw_server):
-    server = raw_server(lambda connection: connection.respond(answer_to(connection.read_request())))
-    connection = settled(server)
-    for _ in range(2):
-        assert call(connection).text == "fine"
-        wait_for_the_end_of_connections(server)
-
-    assert len(server.connections) == 2
-
-
-@pytest.mark.parametrize("fields", [{"Connection": "close"}, {"Connection": "Close, Upgrade"}])
-def test_a_server_that_wants_to_close_is_not_waited_for(raw_server, fields):
-    def script(connection):
-        connection.respond(answer_to(connection.read_request()), headers=fields)
-        connection.wait_for_end()
-
-    server = raw_server(script)
-    connection = settled(server)
-    began = time.monotonic()
-    for _ in range(2):
-        assert call(connection).text == "fine"
-
-    assert time.monotonic() - began < 1
-    assert len(server.connections) == 2
-
-
-def test_an_idle_connection_is_not_used_again(raw_server, monkeypatch):
-    server = raw_server(answering)
-    connection = settled(server)
-    call(connection)
-    monkeypatch.setattr(connections, "IDLE_SECONDS", 0)
-    call(connection)
-
-    assert len(server.connections) == 2
-
-
-def test_a_stop_after_the_answer_does_not_touch_the_kept_connection(raw_server):
-    server = raw_server(answering)
-    connection = settled(server)
-    cancellation = Cancellation()
-    with send(
-        connection, Exchange(5, cancellation), "POST", server.url, {}, b'{"id": 1}'
-    ) as answer:
-        answer.read()
-        cancellation.cancel()
-
-    assert call(connection).text == "fine"
-    assert len(server.connections) == 1
-
-
-def test_an_error_of_the_reader_closes_the_connection(raw_server):
-    server = raw_server(sending(head(headers={**JSON, "Content-Length": "9"}) + b"{}"))
-    connection = settled(server)
-    with (
-        pytest.raises(LookupError),
-        send(connection, Exchange(5), "POST", server.url, {}, b"{}"),
-    ):
-        raise LookupError
-    wait_for_the_end_of_connections(server)  # the script ends only when we hang up
-
-    server.script = answering
-    assert call(connection).text == "fine"
 
 
 @pytest.mark.parametrize(
