@@ -32,9 +32,12 @@ def run_turn(turn_id: UUID) -> None:
     Whatever happens, the turn ends in one of its final states with a sentence for the person,
     unless the process is killed: then its lease runs out and `recovery` ends it.
     """
-    turn = Turn.objects.select_related("conversation__user").filter(pk=turn_id).first()
+    try:
+        turn = Turn.objects.select_related("conversation__user").get(pk=turn_id)
+    except Turn.DoesNotExist:
+        return
     owner = uuid.uuid4()
-    if turn is None or not turn.claim(owner):
+    if not turn.claim(owner):
         return
     with running(turn_id, owner, conf().MAX_TURN_SECONDS) as this:
         run = TurnRun(turn, this)
