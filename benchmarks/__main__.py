@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from . import site
-from .measuring import interleaved
+from .measuring import Stopwatch, interleaved
 from .report import Benchmark, table
 
 MODULES = {
@@ -89,11 +89,10 @@ def _machine() -> str:
 def _profile(benchmark: Benchmark) -> None:
     benchmark.ours.measure()
     # CPU, as in the tables: waiting for a peer would stand above all else.
-    profile = cProfile.Profile(time.process_time)
-    profile.enable()
+    profile = Stopwatch.profile = cProfile.Profile(time.process_time)
     for _ in range(benchmark.rounds * benchmark.ours.operations):
         benchmark.ours.measure()
-    profile.disable()
+    Stopwatch.profile = None
     pstats.Stats(profile, stream=sys.stdout).strip_dirs().sort_stats("tottime").print_stats(
         PROFILE_LINES
     )
