@@ -41,9 +41,8 @@ class Connection:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must never come back in a result, an error or a log."""
-        own = tuple(
-            value.removeprefix("Bearer ") for value in self.headers.values() if len(value) >= 8
-        )
+        values = (value.removeprefix("Bearer ") for value in self.headers.values())
+        own = tuple(value for value in values if len(value) >= 8)
         return own + self.authenticator.secrets if self.authenticator is not None else own
 
 

@@ -1,5 +1,6 @@
 """Sessions that servers of the handshake versions opened for us, in this process."""
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -32,6 +33,10 @@ class Sessions:
     """The open sessions. Thread-safe; one is shared by no two servers, credentials or people."""
 
     def __init__(self) -> None:
+        self.forget_all()
+
+    def forget_all(self) -> None:
+        """Start anew: a child process must not count request ids in its parent's sessions."""
         self._lock = threading.Lock()
         self._open: OrderedDict[tuple[object, ...], Session] = OrderedDict()
 
@@ -54,6 +59,7 @@ class Sessions:
 
 
 sessions = Sessions()
+os.register_at_fork(after_in_child=sessions.forget_all)
 
 
 def _key(connection: Connection) -> tuple[object, ...]:

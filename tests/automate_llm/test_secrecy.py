@@ -154,3 +154,17 @@ def test_a_failure_of_the_tool_that_quotes_the_credential_comes_without_it(raw_s
 @pytest.mark.parametrize("headers", AUTHORIZATIONS.values(), ids=AUTHORIZATIONS)
 def test_a_connection_does_not_show_its_credential(headers):
     assert SECRET not in repr(to(None, url="http://shop.example/", headers=headers))
+
+
+@pytest.mark.parametrize(
+    ("headers", "secrets"),
+    [
+        ({}, ()),
+        (AUTHORIZATIONS["bearer"], (SECRET,)),
+        (AUTHORIZATIONS["key"], (SECRET,)),
+        ({"Authorization": "Bearer a"}, ()),
+        ({"X-API-Key": "short"}, ()),
+    ],
+)
+def test_a_credential_too_short_to_be_one_blots_out_no_text(headers, secrets):
+    assert to(None, url="http://shop.example/", headers=headers).secrets == secrets

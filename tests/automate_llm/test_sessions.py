@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from automate_llm.exceptions import ProtocolError
@@ -72,6 +75,27 @@ def test_the_oldest_of_a_thousand_sessions_makes_room():
 
     assert sessions.of(connections[0]) is None
     assert all(map(sessions.of, connections[1:]))
+
+
+FORKING = """
+import os, sys
+from automate_llm.http import _adapter, _shared
+from automate_llm.transports.sessions import Session, sessions
+from automate_llm.values import Connection
+
+here = Connection("shop", "http://shop.example/mcp")
+sessions.keep(here, Session("s1", "2025-11-25", {}))
+_adapter(here)
+if child := os.fork():
+    kept = sessions.of(here) is not None and len(_shared.adapters) == 1
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    sys.exit(status if kept else 2)
+os._exit(0 if sessions.of(here) is None and not _shared.adapters else 1)
+"""
+
+
+def test_a_forked_process_starts_with_no_session_and_no_connection():
+    assert subprocess.run([sys.executable, "-c", FORKING], check=False).returncode == 0
 
 
 def test_a_session_serves_every_call_of_one_person_and_of_no_other(raw_server):
