@@ -64,12 +64,11 @@ class Dispatcher:
             title=requested.name[:200],
         )
         try:
-            call.arguments = _parsed(requested.arguments)
+            call.arguments, call.arguments_text = _parsed(requested.arguments)
         except ValueError as exc:
             call.arguments_text = "{}"  # a history with broken JSON is refused by some servers
             self._limits.count_repair()
             return self._refused(call, str(exc))
-        call.arguments_text = json.dumps(call.arguments, ensure_ascii=False)
         tool = tool_for_call(self._user, requested.name)
         if tool is None:
             self._limits.count_repair()
@@ -79,7 +78,7 @@ class Dispatcher:
         call.tool, call.tool_version = tool, tool.version
         call.server_name, call.title = tool.server.name, tool.title or tool.name
         try:
-            validate_arguments(tool.input_schema, call.arguments)
+            validate_arguments(tool.input_schema, call.arguments, key=tool.definition_hash)
         except InvalidArguments as exc:
             self._limits.count_repair()
             return self._refused(call, _("The arguments do not fit: %(why)s") % {"why": exc})
@@ -207,19 +206,21 @@ def _mark_running(call: ToolCall) -> None:
     call.status, call.started_at = ToolCall.Status.RUNNING, timezone.now()
 
 
-def _parsed(text: str) -> dict[str, Any]:
-    """The arguments as an object; none at all are an empty one."""
+def _parsed(text: str) -> tuple[dict[str, Any], str]:
+    """The arguments as an object, and as JSON that is surely valid; no text is an empty object."""
     if len(text) > _MAX_ARGUMENT_CHARACTERS:
         raise ValueError(_("The arguments are longer than 1 MB."))
     try:
         arguments = json.loads(text.strip() or "{}")
-    except (ValueError, RecursionError):
+        if not isinstance(arguments, dict):
+            raise ValueError(_("The arguments are not a JSON object."))
+        if not storable(arguments):
+            raise ValueError(_("The arguments hold a number or a character that JSON lacks."))
+        return arguments, json.dumps(arguments, ensure_ascii=False)
+    except RecursionError:
+        raise ValueError(_("The arguments are nested too deep.")) from None
+    except json.JSONDecodeError:
         raise ValueError(_("The arguments are not valid JSON. Write one JSON object.")) from None
-    if not isinstance(arguments, dict):
-        raise ValueError(_("The arguments are not a JSON object."))
-    if not storable(arguments):
-        raise ValueError(_("The arguments hold a number or a character that JSON does not have."))
-    return arguments
 
 
 def _canonical(call: ToolCall) -> str:

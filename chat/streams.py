@@ -22,6 +22,7 @@ from django.utils.translation import get_language
 from django.views.decorators.http import require_GET
 
 from .events import AsyncListener, ThreadListener, wake_ups
+from .executors import executor
 from .frames import Batch, TurnReader
 from .models import Turn
 from .security import strict_content
@@ -44,6 +45,7 @@ def events(request: HttpRequest, turn_id: UUID) -> HttpResponseBase:
     if not request.user.is_authenticated:
         return HttpResponse(status=401)
     turn = get_object_or_404(Turn.objects.owned_by(request.user), pk=turn_id)
+    executor().start()  # after a restart, a browser that comes back finds its turn looked after
     after = _number(request.headers.get("Last-Event-ID") or request.GET.get("after", ""))
     reader = TurnReader(turn.pk, after, get_language(), get_token(request))
     is_asynchronous = isinstance(request, ASGIRequest)

@@ -11,6 +11,7 @@ from django_htmx.http import trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
 from . import pages
+from .executors import executor
 from .forms import MessageForm, SubmissionForm
 from .models import Conversation, Turn
 from .security import chat_page
@@ -30,6 +31,7 @@ def index(request: HttpRequest) -> HttpResponse:
 @chat_page
 def conversation(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
     """A conversation as it stands; an answer under way goes on by the stream of its turn."""
+    executor().start()  # after a restart, the first look finds what the last process left
     return _conversation(request, _owned_conversation(request, conversation_id))
 
 
