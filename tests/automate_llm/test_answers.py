@@ -150,8 +150,11 @@ def test_a_list_of_large_pages_is_cut_at_its_limit(raw_server):
             result = {**page, "nextCursor": str(next(numbers))}
             connection.respond({"jsonrpc": "2.0", "id": seen.body["id"], "result": result})
 
-    with pytest.raises(LimitExceeded):
-        MCPClient(to(raw_server(script), protocol="mcp")).discover()
+    server = raw_server(script)
+    with pytest.raises(LimitExceeded, match="answers are too large"):
+        MCPClient(to(server, protocol="mcp")).discover()
+
+    assert len(server.requests) == 5
 
 
 @pytest.mark.parametrize(

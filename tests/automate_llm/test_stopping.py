@@ -126,6 +126,20 @@ def test_the_deadline_holds_while_it_connects(full_listener):
     assert not error.may_have_run
 
 
+def test_what_an_earlier_request_of_the_call_sent_does_not_count(raw_server, full_listener):
+    first, second = settled(raw_server(answering)), settled(None, url=url_of(full_listener))
+    exchange = Exchange(0.3)
+    with send(first, exchange, "POST", first.endpoint_url, {}, b'{"id": 1}') as answer:
+        answer.read()
+    with (
+        pytest.raises(DeadlineExceeded) as caught,
+        send(second, exchange, "POST", second.endpoint_url, {}, b"{}"),
+    ):
+        pass
+
+    assert not caught.value.may_have_run
+
+
 def test_a_connect_without_answer_ends_before_the_call_does(full_listener, monkeypatch):
     monkeypatch.setattr("automate_llm.connections.CONNECT_SECONDS", 0.1)
     error = failure(settled(None, url=url_of(full_listener)))
