@@ -10,7 +10,7 @@ from automate_llm.sse import MAX_EVENT_BYTES, event_data
 STREAM = (
     b"\xef\xbb\xbf: a comment\r\n\r\nid: 1\rdata: one\r\rretry: 0\n\n"
     b"data:two\ndata\ndata:  lines\n\n"
-    b"event: other\ndata: not for us\n\nevent: message\r\ndata: three\r\n\r\n\ndata: cut off\n"
+    b"event: other\ndata: not for us\n\nevent: message\r\ndata: three\r\n\ndata: cut off\n"
 )
 EVENTS = [b"one", b"two\n\n lines", b"three"]
 
@@ -40,7 +40,10 @@ def test_every_chunking_of_every_stream_gives_the_same_events(stream, cuts):
     cuts = [0, *sorted(cuts), len(stream)]
     chunks = [stream[start:end] for start, end in itertools.pairwise(cuts)]
 
-    assert list(event_data(chunks)) == list(event_data([stream]))
+    whole = list(event_data([stream]))
+
+    assert list(event_data(chunks)) == whole
+    assert list(event_data(bytes([byte]) for byte in stream)) == whole
 
 
 @settings(max_examples=50)
