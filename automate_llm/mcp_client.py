@@ -89,7 +89,7 @@ class MCPClient:
         _check_arguments(arguments)
         exchange = Exchange(connection.timeout, cancellation)
         if on_progress is not None:
-            on_progress = _scrubbing(on_progress, connection.secrets)
+            on_progress = _scrubbing(on_progress, connection)
         with breaker_of(connection.slug, connection.endpoint_url).guarding():
             result = _transport(connection, exchange).call_tool(
                 exchange, name, arguments, on_progress
@@ -147,9 +147,10 @@ def _scrubbed(result: ToolResult, secrets: tuple[str, ...]) -> ToolResult:
     return replace(result, content=tuple(content), structured=structured)
 
 
-def _scrubbing(on_progress: OnProgress, secrets: tuple[str, ...]) -> OnProgress:
+def _scrubbing(on_progress: OnProgress, connection: Connection) -> OnProgress:
+    # The secrets are read anew: a token may have been fetched since the call began.
     return lambda progress: on_progress(
-        replace(progress, message=redacted(progress.message, secrets))
+        replace(progress, message=redacted(progress.message, connection.secrets))
     )
 
 
