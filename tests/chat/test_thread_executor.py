@@ -47,11 +47,9 @@ def test_more_turns_than_threads_wait_in_line(model: Any, user: Any, pool: Any) 
     assert len(server.requests) == 5
 
 
-def test_a_turn_that_no_process_took_is_found_by_the_next_one(
-    model: Any, ask: Any, pool: Any
-) -> None:
+def test_a_turn_that_no_process_took_is_found_by_the_next_one(model: Any, ask: Any) -> None:
     model(text("Good morning."))
-    Turn.objects.filter(pk=ask().pk).update(status=Turn.Status.QUEUED)
+    ask()
 
     ThreadExecutor().start()
     until(all_done)
