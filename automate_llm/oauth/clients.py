@@ -7,7 +7,7 @@ import base64
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote_plus, urlsplit
+from urllib.parse import quote, urlsplit
 
 from automate_llm.exceptions import AuthorizationFailed
 from automate_llm.exchange import Exchange
@@ -88,7 +88,7 @@ def proof_of(client: Client, config: OAuthConfig) -> tuple[Mapping[str, str], Ma
     """The header and the form fields by which the client proves itself."""
     match client.authentication:
         case "client_secret_basic":
-            pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
+            pair = f"{quote(client.client_id, safe='')}:{quote(client.client_secret, safe='')}"
             return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}, {}
         case "client_secret_post":
             return {}, {"client_id": client.client_id, "client_secret": client.client_secret}
@@ -133,7 +133,7 @@ def _registered(
 def _way(metadata: ServerMetadata, has_secret: bool, has_key: bool) -> ClientAuthentication:
     """The best way that both sides have; without a word, RFC 8414 says `client_secret_basic`."""
     offered = metadata.client_authentications
-    if has_key and (offered is None or "private_key_jwt" in offered):
+    if has_key and (not has_secret or offered is None or "private_key_jwt" in offered):
         return "private_key_jwt"
     if has_secret and (offered is None or "client_secret_basic" in offered):
         return "client_secret_basic"
