@@ -23,6 +23,10 @@ IDLE_SECONDS = 4.0
 """A kept connection older than this is not used again: most servers close theirs after five
 seconds, and a request that meets the closing one is a call whose outcome nobody knows."""
 
+# A server that writes its head and its body apart, with Nagle's algorithm on, waits for our
+# acknowledgement in between: 40 ms of every call, unless it goes out at once (Linux only).
+_QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+
 
 class _Bounded:
     """What a plain and a TLS socket share: every wait ends with the exchange.
@@ -38,6 +42,8 @@ class _Bounded:
         if exchange is None:
             return 0
         self.settimeout(exchange.remaining())  # type: ignore[attr-defined]
+        if _QUICK_ACK is not None:
+            self.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)  # type: ignore[attr-defined]
         try:
             size: int = super().recv_into(buffer, nbytes, flags)  # type: ignore[misc]
         except OSError as exc:

@@ -1,4 +1,5 @@
 import json
+import socket
 import threading
 import time
 
@@ -178,3 +179,23 @@ def test_an_error_of_the_reader_closes_the_connection(raw_server):
 
     server.script = answering
     assert call(connection).text == "fine"
+
+
+@pytest.mark.skipif(
+    not hasattr(socket, "TCP_QUICKACK"), reason="only Linux can acknowledge at once"
+)
+def test_a_server_that_sends_head_and_body_apart_is_not_slowed_down(raw_server):
+    def script(connection):
+        # With Nagle's algorithm, the body waits for the acknowledgement of the head.
+        connection._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+        while True:
+            answer = answer_in_bytes(connection)
+            connection.send(head(headers={**JSON, "Content-Length": str(len(answer))}))
+            connection.send(answer)
+
+    connection = settled(raw_server(script))
+    began = time.monotonic()
+    for _ in range(20):
+        call(connection)
+
+    assert time.monotonic() - began < 0.5  # 0.8 s of waiting without it

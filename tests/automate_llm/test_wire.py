@@ -14,7 +14,7 @@ from mcp_types import (
 
 from automate_llm.mcp_client import MCPClient
 from automate_llm.transports.streamable_http import header_value
-from tests.servers.mcp_sdk import Offer
+from tests.servers.mcp_sdk import Offer, SDKServer
 
 from .calling import MODERN, answering, call, known, settled, to
 
@@ -39,18 +39,13 @@ NAMES = [
 ]
 
 
-@pytest.fixture(params=[False, True], ids=["modern", "handshake"])
-def requests_of(request, sdk_server):
+@pytest.fixture(scope="module", params=[False, True], ids=["modern", "handshake"])
+def requests_of(request):
     """The requests of a discovery in two pages and of a call with progress."""
-    server = sdk_server(
-        Offer("one", handler=lambda arguments: "done"),
-        Offer("two"),
-        page_size=1,
-        legacy_only=request.param,
-    )
-    MCPClient(known(to(server))).call(
-        "one", {"a": [1, {"b": None}]}, on_progress=lambda progress: None
-    )
+    one, two = Offer("one", handler=lambda arguments: "done"), Offer("two")
+    with SDKServer(one, two, page_size=1, legacy_only=request.param) as server:
+        client = MCPClient(known(to(server)))
+        client.call("one", {"a": [1, {"b": None}]}, on_progress=lambda progress: None)
     return server.requests
 
 
@@ -117,11 +112,12 @@ def test_a_name_stands_in_its_header_as_the_protocol_encodes_it(name):
     assert decode_header_value(header_value(name)) == name
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_tool_of_any_name_is_called_by_it(sdk_server, name):
-    server = sdk_server(Offer(name, handler=lambda arguments: "done"))
+def test_a_tool_of_any_name_is_called_by_it(sdk_server):
+    server = sdk_server(*[Offer(name, handler=lambda arguments: "done") for name in NAMES])
+    client = MCPClient(settled(server))
 
-    assert MCPClient(settled(server)).execute_tool(name, {}) == "done"
+    assert [client.execute_tool(name, {}) for name in NAMES] == ["done"] * len(NAMES)
+    assert [seen.body["params"]["name"] for seen in server.seen("tools/call")] == NAMES
 
 
 def test_half_a_surrogate_pair_in_a_name_does_not_break_the_call(raw_server):
