@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     from .authentication import Authenticator
 
-Protocols = Literal["auto", "mcp", "rest"]
+Protocols = Literal["auto", "mcp", "rest", "sse"]
+
+
+@dataclass(frozen=True, slots=True)
+class StdioCommand:
+    """A command that is an MCP server on its standard streams; no shell ever sees it.
+
+    `env` is added to the few variables that every command gets, `cwd` is empty for our own.
+    `secrets` are the values in `env` that must never come back.
+    """
+
+    arguments: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cwd: str = ""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +35,7 @@ class Connection:
     shared between two principals. It is not sent.
     `private_hosts` are the `host` or `host:port` that may have a private address;
     `None` allows every private address (never a cloud's metadata service).
+    `command` is what a server on standard streams is started by; only the site's settings name one.
     `authenticator` gives each request credentials of its own, such as an access token.
     """
 
@@ -32,6 +47,7 @@ class Connection:
     timeout: float = 30.0
     private_hosts: frozenset[str] | None = frozenset()
     principal: str = ""
+    command: StdioCommand | None = None
     authenticator: "Authenticator | None" = field(default=None, repr=False, compare=False)
 
     def connection(self) -> "Connection":
@@ -43,6 +59,8 @@ class Connection:
         """What must never come back in a result, an error or a log."""
         values = (value.removeprefix("Bearer ") for value in self.headers.values())
         own = tuple(value for value in values if len(value) >= 8)
+        if self.command is not None:
+            own += tuple(value for value in self.command.secrets if len(value) >= 8)
         return own + self.authenticator.secrets if self.authenticator is not None else own
 
 
@@ -103,7 +121,7 @@ class Discovery:
     tools: tuple[ToolSpec, ...]
     skipped: tuple[SkippedTool, ...]
     digest: str
-    protocol: Literal["mcp", "rest"]
+    protocol: Literal["mcp", "rest", "sse"]
     protocol_version: str = ""
     server_name: str = ""
     server_version: str = ""

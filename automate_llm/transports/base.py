@@ -15,7 +15,7 @@ class Listing:
     """A server's word on itself and its tools, as it came."""
 
     tools: list[Any]
-    protocol: Literal["mcp", "rest"]
+    protocol: Literal["mcp", "rest", "sse"]
     protocol_version: str = ""
     server_name: str = ""
     server_version: str = ""

@@ -15,6 +15,7 @@ UNSUPPORTED_PROTOCOL_VERSION = -32022
 METHOD_NOT_FOUND = -32601
 
 OnNotification = Callable[[str, dict[str, Any]], object]
+OnRequest = Callable[[dict[str, Any]], object]
 
 # The start is random, so that an answer to another process's request cannot pass for ours.
 _ids = itertools.count(secrets.randbits(40))
@@ -69,10 +70,26 @@ def encoded(method: str, params: dict[str, Any], request_id: int | None) -> byte
     return strict_json.dumps({**message, "method": method, "params": params})
 
 
+def encoded_reply(message: dict[str, Any]) -> bytes:
+    """Our answer to a request of the server's: a ping is answered, all else is declined."""
+    request_id = message.get("id")
+    known = request_id if isinstance(request_id, int | str) else None
+    reply: dict[str, Any] = {"jsonrpc": "2.0", "id": known}
+    if message["method"] == "ping":
+        return strict_json.dumps({**reply, "result": {}})
+    error = {"code": METHOD_NOT_FOUND, "message": "This client does not do that."}
+    return strict_json.dumps({**reply, "error": error})
+
+
 def response_among(
-    documents: Iterable[bytes], request_id: int, on_notification: OnNotification | None
+    documents: Iterable[bytes],
+    request_id: int,
+    on_notification: OnNotification | None,
+    on_request: OnRequest | None = None,
 ) -> Response:
     """The answer to this request among the messages that arrive; those after it are not read.
+
+    `on_request` gets each request that the server makes meanwhile, whole.
 
     Raises:
         ProtocolError: the messages end without it, or one is malformed.
@@ -84,11 +101,14 @@ def response_among(
                 raise ProtocolError(
                     "The server sent a message that is no object.", may_have_run=True
                 )
-            if "method" in each:
+            if "method" in each and "id" in each:
+                if on_request is not None:
+                    on_request(each)
+            elif "method" in each:
                 if on_notification is not None and isinstance(each.get("params"), dict):
                     on_notification(str(each["method"]), each["params"])
             elif _answers(each, request_id):
-                return _response(each)
+                return response_in(each)
     raise ProtocolError(
         "The server's answer does not belong to the request, or is missing.", may_have_run=True
     )
@@ -100,7 +120,12 @@ def _answers(message: dict[str, Any], request_id: int) -> bool:
     return answered == request_id or (answered is None and "error" in message)
 
 
-def _response(message: dict[str, Any]) -> Response:
+def response_in(message: dict[str, Any]) -> Response:
+    """The answer that a message is.
+
+    Raises:
+        ProtocolError: it has neither result nor error.
+    """
     error = message.get("error")
     if isinstance(error, dict):
         code = error.get("code")

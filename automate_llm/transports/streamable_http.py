@@ -9,39 +9,37 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from automate_llm import __version__, strict_json
+from automate_llm import strict_json
 from automate_llm.authentication import send_authenticated
 from automate_llm.exceptions import (
     ConnectionFailed,
-    LimitExceeded,
     ProtocolError,
     UnexpectedStatus,
 )
 from automate_llm.exchange import Exchange, running_no_tool
 from automate_llm.http import Answer, refuse_status
 from automate_llm.sse import event_data
-from automate_llm.text import clean_text
-from automate_llm.values import Connection, Progress, ToolResult
+from automate_llm.values import Connection, ToolResult
 
 from . import jsonrpc
 from .base import Listing, OnProgress
+from .protocol import (
+    MODERN_ERRORS,
+    MODERN_VERSIONS,
+    agreed_version,
+    every_page,
+    initialize_params,
+    listing_of,
+    mapping,
+    progress_to,
+    supported_version,
+    tool_result,
+    with_meta,
+    with_progress_token,
+)
 from .sessions import Session, sessions
 
-MODERN_VERSIONS = ("2026-07-28",)
-HANDSHAKE_VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
-
-MAX_PAGES = 50
-MAX_TOOLS = 1_000
-_MAX_CURSOR_CHARACTERS = 4_096
-_MAX_PROGRESS_BYTES = 200
 _MAX_ERROR_BYTES = 64 * 1024
-_MODERN_ERRORS = {
-    jsonrpc.HEADER_MISMATCH,
-    jsonrpc.MISSING_CLIENT_CAPABILITY,
-    jsonrpc.UNSUPPORTED_PROTOCOL_VERSION,
-}
-_CLIENT_INFO = {"name": "django-automate", "version": __version__}
-_META = "io.modelcontextprotocol/"
 
 
 class StreamableHTTPTransport:
@@ -55,14 +53,11 @@ class StreamableHTTPTransport:
     def list_tools(self, exchange: Exchange) -> Listing:
         """Find out the version, then read every page of `tools/list`."""
         about = self._settle(exchange)
-        return Listing(
-            tools=self._pages(exchange),
-            protocol="mcp",
-            protocol_version=self._version,
-            server_name=_text(_mapping(about.get("serverInfo")).get("name")),
-            server_version=_text(_mapping(about.get("serverInfo")).get("version")),
-            instructions=_text(about.get("instructions")),
-        )
+
+        def page(params: dict[str, Any]) -> dict[str, Any]:
+            return self._request(exchange, "tools/list", params).unwrap()
+
+        return listing_of(about, every_page(page), "mcp", self._version)
 
     def call_tool(
         self,
@@ -75,7 +70,7 @@ class StreamableHTTPTransport:
         if not self._version:
             self._settle(exchange)
         params: dict[str, Any] = {"name": name, "arguments": arguments}
-        return _tool_result(self._request(exchange, "tools/call", params, on_progress).unwrap())
+        return tool_result(self._request(exchange, "tools/call", params, on_progress).unwrap())
 
     @running_no_tool()
     def _settle(self, exchange: Exchange) -> Mapping[str, Any]:
@@ -89,16 +84,11 @@ class StreamableHTTPTransport:
             return self._shake_hands(exchange)
         except ProtocolError:
             return self._shake_hands(exchange)
-        if response.result is not None:
-            about = response.result
-            self._version = _mutual(about.get("supportedVersions"))
-            info = _mapping(about.get("_meta")).get(_META + "serverInfo")
-            return {**about, "serverInfo": info}
-        if response.error_code in _MODERN_ERRORS:
-            self._version = _mutual(_mapping(response.error_data).get("supported"))
-            if self._version in MODERN_VERSIONS:
-                return {}
-        return self._shake_hands(exchange)
+        version = supported_version(response)
+        if version not in MODERN_VERSIONS:
+            return self._shake_hands(exchange)
+        self._version = version
+        return mapping(response.result)
 
     def _shake_hands(self, exchange: Exchange) -> Mapping[str, Any]:
         """Use the session that is open, or open one."""
@@ -110,50 +100,24 @@ class StreamableHTTPTransport:
     def _initialize(self, exchange: Exchange) -> Session:
         """Open a session (2025-11-25, basic/lifecycle); only versions that we know are taken."""
         self._version = ""
-        params = {
-            "protocolVersion": HANDSHAKE_VERSIONS[0],
-            "capabilities": {},
-            "clientInfo": _CLIENT_INFO,
-        }
         session_id = ""
 
         def keep_session(headers: Mapping[str, str]) -> None:
             nonlocal session_id
             session_id = headers.get("Mcp-Session-Id", "")
 
-        response = self._post(exchange, "initialize", params, {}, on_headers=keep_session)
+        response = self._post(
+            exchange, "initialize", initialize_params(), {}, on_headers=keep_session
+        )
         about = response.unwrap()
-        version = about.get("protocolVersion")
-        if version not in HANDSHAKE_VERSIONS:
-            raise ProtocolError("The server speaks no protocol version that this client knows.")
+        version = agreed_version(about)
         if len(session_id) > 256 or not all("!" <= char <= "~" for char in session_id):
             raise ProtocolError("The server gave a session id that no header may carry.")
-        session = Session(session_id, str(version), about)
+        session = Session(session_id, version, about)
         self._version = session.version
         self._notify(exchange, "notifications/initialized", session)
         sessions.keep(self._connection, session)
         return session
-
-    def _pages(self, exchange: Exchange) -> list[Any]:
-        tools: list[Any] = []
-        seen: set[str] = set()
-        cursor: str | None = None
-        for _page in range(MAX_PAGES):
-            params = {"cursor": cursor} if cursor is not None else {}
-            result = self._request(exchange, "tools/list", params).unwrap()
-            page = result.get("tools")
-            if not isinstance(page, list):
-                raise ProtocolError('The server\'s answer to tools/list has no list "tools".')
-            tools += page
-            cursor = result.get("nextCursor")
-            if cursor is None or len(tools) > MAX_TOOLS:
-                return tools
-            if not isinstance(cursor, str) or len(cursor) > _MAX_CURSOR_CHARACTERS:
-                raise ProtocolError("The server's answer to tools/list has a malformed cursor.")
-            if cursor in seen:
-                raise ProtocolError("The server's tool list goes round in a circle.")
-            seen.add(cursor)
-        raise LimitExceeded(f"The server's tool list has more than {MAX_PAGES} pages.")
 
     def _request(
         self,
@@ -182,15 +146,10 @@ class StreamableHTTPTransport:
 
     def _modern(self, method: str, params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         """Parameters with `_meta`, and the headers that mirror them (2026-07-28, basic/index)."""
-        meta = {
-            _META + "protocolVersion": self._version,
-            _META + "clientInfo": _CLIENT_INFO,
-            _META + "clientCapabilities": {},
-        }
         headers = {"MCP-Protocol-Version": self._version, "Mcp-Method": method}
         if "name" in params:
             headers["Mcp-Name"] = header_value(params["name"])
-        return {**params, "_meta": meta}, headers
+        return with_meta(params, self._version), headers
 
     def _post(
         self,
@@ -204,8 +163,8 @@ class StreamableHTTPTransport:
         request_id = jsonrpc.next_id()
         on_notification = None
         if on_progress is not None:
-            params = {**params, "_meta": {**params.get("_meta", {}), "progressToken": request_id}}
-            on_notification = _progress_to(on_progress, request_id)
+            params = with_progress_token(params, request_id)
+            on_notification = progress_to(on_progress, request_id)
         body = jsonrpc.encoded(method, params, request_id)
         with self._sent(exchange, headers, body) as answer:
             if on_headers is not None:
@@ -263,72 +222,15 @@ def _rpc_error(answer: Answer, request_id: int) -> jsonrpc.Response | None:
     if answer.content_type != "application/json":
         return None
     try:
-        message = _mapping(strict_json.loads(answer.read(_MAX_ERROR_BYTES)))
+        message = mapping(strict_json.loads(answer.read(_MAX_ERROR_BYTES)))
     except (ProtocolError, ConnectionFailed):
         return None
-    error = _mapping(message.get("error"))
+    error = mapping(message.get("error"))
     code = error.get("code")
     if not isinstance(code, int):
         return None
     unknown_method = code == jsonrpc.METHOD_NOT_FOUND and answer.status_code == 404
     to_us = message.get("id") == request_id and answer.status_code == 400
-    if code in _MODERN_ERRORS or unknown_method or to_us:
+    if code in MODERN_ERRORS or unknown_method or to_us:
         return jsonrpc.Response(error_code=code, error_data=error.get("data"))
     return None
-
-
-def _mutual(offered: object) -> str:
-    for version in MODERN_VERSIONS + HANDSHAKE_VERSIONS:
-        if isinstance(offered, list) and version in offered:
-            return version
-    raise ProtocolError("The server speaks no protocol version that this client knows.")
-
-
-def _progress_to(on_progress: OnProgress, token: int) -> jsonrpc.OnNotification:
-    def on_notification(method: str, params: dict[str, Any]) -> None:
-        progress, total = params.get("progress"), params.get("total")
-        if method != "notifications/progress" or params.get("progressToken") != token:
-            return
-        if isinstance(progress, int | float) and strict_json.storable(params):
-            on_progress(
-                Progress(
-                    progress=progress,
-                    total=total if isinstance(total, int | float) else None,
-                    message=clean_text(_text(params.get("message")), _MAX_PROGRESS_BYTES),
-                )
-            )
-
-    return on_notification
-
-
-def _tool_result(result: Mapping[str, Any]) -> ToolResult:
-    kind = result.get("resultType", "complete")
-    if kind == "input_required":
-        raise ProtocolError("The tool asks for more input, which this client cannot give.")
-    if kind != "complete":
-        raise ProtocolError(
-            "The server answered with an unknown type of result.", may_have_run=True
-        )
-    content = result.get("content", [])
-    if not isinstance(content, list):
-        raise ProtocolError("The tool's result has no list of content.", may_have_run=True)
-    return ToolResult(
-        content=tuple(block for block in content if _is_block(block)),
-        structured=result.get("structuredContent"),
-        has_structured="structuredContent" in result,
-        is_error=result.get("isError") is True,
-    )
-
-
-def _is_block(block: object) -> bool:
-    if not isinstance(block, dict) or not isinstance(block.get("type"), str):
-        return False
-    return block["type"] != "text" or isinstance(block.get("text"), str)
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

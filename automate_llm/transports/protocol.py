@@ -1,0 +1,198 @@
+"""What MCP says whichever way its messages travel: versions, pages, results, progress."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from automate_llm import __version__, strict_json
+from automate_llm.exceptions import LimitExceeded, ProtocolError
+from automate_llm.text import clean_text
+from automate_llm.values import Progress, ToolResult
+
+from . import jsonrpc
+from .base import Listing, OnProgress
+
+MODERN_VERSIONS = ("2026-07-28",)
+HANDSHAKE_VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
+MODERN_ERRORS = {
+    jsonrpc.HEADER_MISMATCH,
+    jsonrpc.MISSING_CLIENT_CAPABILITY,
+    jsonrpc.UNSUPPORTED_PROTOCOL_VERSION,
+}
+
+MAX_PAGES = 50
+MAX_TOOLS = 1_000
+_MAX_CURSOR_CHARACTERS = 4_096
+_MAX_PROGRESS_BYTES = 200
+_META = "io.modelcontextprotocol/"
+_CLIENT_INFO = {"name": "django-automate", "version": __version__}
+
+
+def initialize_params() -> dict[str, Any]:
+    """The parameters of `initialize` (2025-11-25, basic/lifecycle); no capability is offered."""
+    return {
+        "protocolVersion": HANDSHAKE_VERSIONS[0],
+        "capabilities": {},
+        "clientInfo": _CLIENT_INFO,
+    }
+
+
+def agreed_version(about: Mapping[str, Any]) -> str:
+    """The version that the result of `initialize` settles.
+
+    Raises:
+        ProtocolError: it is none that this client knows.
+    """
+    version = about.get("protocolVersion")
+    if version not in HANDSHAKE_VERSIONS:
+        raise _no_version()
+    return str(version)
+
+
+def mutual_version(offered: object) -> str:
+    """The newest version in the server's list that this client knows.
+
+    Raises:
+        ProtocolError: there is none.
+    """
+    for version in MODERN_VERSIONS + HANDSHAKE_VERSIONS:
+        if isinstance(offered, list) and version in offered:
+            return version
+    raise _no_version()
+
+
+def supported_version(response: jsonrpc.Response) -> str | None:
+    """The version that an answer to `server/discover` settles; none where a handshake must.
+
+    Source: MCP 2026-07-28, basic/versioning.
+
+    Raises:
+        ProtocolError: the server speaks no version that this client knows.
+    """
+    if response.result is not None:
+        return mutual_version(response.result.get("supportedVersions"))
+    if response.error_code in MODERN_ERRORS:
+        return mutual_version(mapping(response.error_data).get("supported"))
+    return None
+
+
+def with_meta(params: dict[str, Any], version: str) -> dict[str, Any]:
+    """Parameters with the `_meta` that every modern request carries (2026-07-28, basic/index)."""
+    meta = {
+        _META + "protocolVersion": version,
+        _META + "clientInfo": _CLIENT_INFO,
+        _META + "clientCapabilities": {},
+    }
+    return {**params, "_meta": {**params.get("_meta", {}), **meta}}
+
+
+def with_progress_token(params: dict[str, Any], token: int) -> dict[str, Any]:
+    """Parameters that ask for progress (2026-07-28, basic/patterns/progress)."""
+    return {**params, "_meta": {**params.get("_meta", {}), "progressToken": token}}
+
+
+def progress_to(on_progress: OnProgress, token: int) -> jsonrpc.OnNotification:
+    """Hands the notifications of this call's progress over, and no others."""
+
+    def on_notification(method: str, params: dict[str, Any]) -> None:
+        progress, total = params.get("progress"), params.get("total")
+        if method != "notifications/progress" or params.get("progressToken") != token:
+            return
+        if isinstance(progress, int | float) and strict_json.storable(params):
+            on_progress(
+                Progress(
+                    progress=progress,
+                    total=total if isinstance(total, int | float) else None,
+                    message=clean_text(text(params.get("message")), _MAX_PROGRESS_BYTES),
+                )
+            )
+
+    return on_notification
+
+
+def every_page(ask: Callable[[dict[str, Any]], Mapping[str, Any]]) -> list[Any]:
+    """All pages of `tools/list`; `ask` takes its parameters and gives its result.
+
+    Raises:
+        ProtocolError: a page is no list, or its cursor leads nowhere.
+        LimitExceeded: there are more than 50 pages.
+    """
+    tools: list[Any] = []
+    seen: set[str] = set()
+    cursor: str | None = None
+    for _page in range(MAX_PAGES):
+        result = ask({"cursor": cursor} if cursor is not None else {})
+        page = result.get("tools")
+        if not isinstance(page, list):
+            raise ProtocolError('The server\'s answer to tools/list has no list "tools".')
+        tools += page
+        cursor = result.get("nextCursor")
+        if cursor is None or len(tools) > MAX_TOOLS:
+            return tools
+        if not isinstance(cursor, str) or len(cursor) > _MAX_CURSOR_CHARACTERS:
+            raise ProtocolError("The server's answer to tools/list has a malformed cursor.")
+        if cursor in seen:
+            raise ProtocolError("The server's tool list goes round in a circle.")
+        seen.add(cursor)
+    raise LimitExceeded(f"The server's tool list has more than {MAX_PAGES} pages.")
+
+
+def listing_of(
+    about: Mapping[str, Any],
+    tools: list[Any],
+    protocol: Literal["mcp", "rest", "sse"],
+    version: str,
+) -> Listing:
+    """The tools with what the server says of itself, of either era."""
+    info = mapping(about.get("serverInfo") or mapping(about.get("_meta")).get(_META + "serverInfo"))
+    return Listing(
+        tools=tools,
+        protocol=protocol,
+        protocol_version=version,
+        server_name=text(info.get("name")),
+        server_version=text(info.get("version")),
+        instructions=text(about.get("instructions")),
+    )
+
+
+def tool_result(result: Mapping[str, Any]) -> ToolResult:
+    """The result of `tools/call` as a value.
+
+    Raises:
+        ProtocolError: it is of a kind that this client does not know.
+    """
+    kind = result.get("resultType", "complete")
+    if kind == "input_required":
+        raise ProtocolError("The tool asks for more input, which this client cannot give.")
+    if kind != "complete":
+        raise ProtocolError(
+            "The server answered with an unknown type of result.", may_have_run=True
+        )
+    content = result.get("content", [])
+    if not isinstance(content, list):
+        raise ProtocolError("The tool's result has no list of content.", may_have_run=True)
+    return ToolResult(
+        content=tuple(block for block in content if _is_block(block)),
+        structured=result.get("structuredContent"),
+        has_structured="structuredContent" in result,
+        is_error=result.get("isError") is True,
+    )
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """The value where it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def text(value: object) -> str:
+    """The value where it is text, else none."""
+    return value if isinstance(value, str) else ""
+
+
+def _no_version() -> ProtocolError:
+    return ProtocolError("The server speaks no protocol version that this client knows.")
+
+
+def _is_block(block: object) -> bool:
+    if not isinstance(block, dict) or not isinstance(block.get("type"), str):
+        return False
+    return block["type"] != "text" or isinstance(block.get("text"), str)
