@@ -69,6 +69,15 @@ class Exchange:
         finally:
             self._end = end
 
+    def beside(self) -> "Exchange":
+        """For a request that is made while another one's answer is still being read.
+
+        It has the same deadline and the same cancellation, and counts for itself.
+        """
+        other = Exchange(self.remaining(), self._cancellation)
+        other.seconds = self.seconds
+        return other
+
     def begin_request(self) -> None:
         """A new request starts: nothing of it is sent, and its answer's headers come first."""
         self.sent = False

@@ -1,5 +1,6 @@
 """The client for MCP servers: one object, two things to do, every failure one kind of error."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,9 @@ from .redaction import redacted
 from .strict_json import cleaned, dumps
 from .tool_lists import discovery_of
 from .transports.base import Listing, OnProgress, Transport
+from .transports.http_sse import SSETransport
 from .transports.rest import RestTransport
+from .transports.stdio import StdioTransport
 from .transports.streamable_http import StreamableHTTPTransport
 from .values import Connectable, Connection, Discovery, ToolResult
 
@@ -103,14 +106,18 @@ class MCPClient:
 
 def _listing(connection: Connection, exchange: Exchange) -> Listing:
     """The tool list in the connection's protocol, or in the first one that the server speaks."""
-    if connection.protocol == "rest":
-        return RestTransport(connection).list_tools(exchange)
+    if connection.command is not None or connection.protocol in ("rest", "sse"):
+        return _settled(connection).list_tools(exchange)
     try:
         return StreamableHTTPTransport(connection).list_tools(exchange)
     except (ProtocolError, UnexpectedStatus) as exc:
-        refused = isinstance(exc, UnexpectedStatus) and exc.status_code in (401, 403, 429)
-        if connection.protocol == "mcp" or refused:
+        status = exc.status_code if isinstance(exc, UnexpectedStatus) else 0
+        if connection.protocol == "mcp" or status in (401, 403, 429):
             raise
+        # 2025-11-25, basic/transports, "Backwards Compatibility".
+        if status in (400, 404, 405):
+            with suppress(ProtocolError, UnexpectedStatus):
+                return SSETransport(connection).list_tools(exchange)
         try:
             return RestTransport(connection).list_tools(exchange)
         except (ProtocolError, UnexpectedStatus) as other:
@@ -120,13 +127,22 @@ def _listing(connection: Connection, exchange: Exchange) -> Listing:
 
 
 def _transport(connection: Connection, exchange: Exchange) -> Transport:
-    if connection.protocol == "auto":
+    if connection.protocol == "auto" and connection.command is None:
         listing = _listing(connection, exchange)
         connection = replace(
             connection, protocol=listing.protocol, protocol_version=listing.protocol_version
         )
+    return _settled(connection)
+
+
+def _settled(connection: Connection) -> Transport:
+    """The transport that needs no finding out."""
+    if connection.command is not None:
+        return StdioTransport(connection)
     if connection.protocol == "rest":
         return RestTransport(connection)
+    if connection.protocol == "sse":
+        return SSETransport(connection)
     return StreamableHTTPTransport(connection)
 
 

@@ -10,7 +10,12 @@ _UTF8_MARK = b"\xef\xbb\xbf"
 
 
 def event_data(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The data of each event of type `message` in a stream of bytes.
+    """The data of each event of type `message` in a stream of bytes; see `events`."""
+    return (data for kind, data in events(chunks) if kind == "message")
+
+
+def events(chunks: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
+    """The type and data of each event in a stream of bytes.
 
     Events without data, comments and other fields are passed over; an event that the stream's
     end cuts off is dropped, as the standard says.
@@ -23,8 +28,8 @@ def event_data(chunks: Iterable[bytes]) -> Iterator[bytes]:
     event_type = b""
     for line in _lines(chunks):
         if not line:
-            if data and event_type in (b"", b"message"):
-                yield b"\n".join(data)
+            if data:
+                yield event_type.decode(errors="replace") or "message", b"\n".join(data)
             data, size, event_type = [], 0, b""
             continue
         name, _, value = line.partition(b":")

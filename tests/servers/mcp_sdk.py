@@ -14,6 +14,7 @@ from typing import Any, Self
 import uvicorn
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
+from mcp.server.sse import SseServerTransport
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
@@ -25,6 +26,8 @@ from mcp_types import (
     Tool,
     ToolAnnotations,
 )
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .recording import Seen
@@ -67,6 +70,7 @@ class SDKServer:
 
     `tools`, `refuse_with` and `legacy_only` may be changed while it runs.
     `page_size` splits the tool list in pages; 0 sends it whole.
+    `sse` serves the transport of 2024-11-05 instead of streamable HTTP.
     `legacy_only` answers 400 to the stateless protocol, as a server of 2025 does.
     `refuse_with` is an HTTP status that every request gets; 0 serves them.
     """
@@ -84,6 +88,7 @@ class SDKServer:
         api_key: str = "",
         api_key_header: str = "X-API-Key",
         legacy_only: bool = False,
+        sse: bool = False,
     ) -> None:
         self.tools = list(tools)
         self.page_size = page_size
@@ -104,10 +109,17 @@ class SDKServer:
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
         )
-        app = sdk.streamable_http_app(json_response=json_response, stateless_http=stateless_http)
+        app = (
+            _sse_app(sdk)
+            if sse
+            else sdk.streamable_http_app(json_response=json_response, stateless_http=stateless_http)
+        )
         listener = socket.create_server(("127.0.0.1", 0))
+        # Accepted sockets inherit it; asyncio leaves it off where a listener is handed over, and
+        # small answers would then wait 40 ms for an acknowledgement.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port: int = listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/mcp"
+        self.url = f"http://127.0.0.1:{self.port}/{'sse' if sse else 'mcp'}"
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 self._gate(app), log_config=None, access_log=False, timeout_graceful_shutdown=1
@@ -237,6 +249,18 @@ class _Uvicorn(uvicorn.Server):
     def stop(self) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._end.set)
+
+
+def _sse_app(sdk: "Server[Any]") -> ASGIApp:
+    transport = SseServerTransport("/messages/")
+
+    class Stream:
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            async with transport.connect_sse(scope, receive, send) as (reading, writing):
+                await sdk.run(reading, writing, sdk.create_initialization_options())
+
+    messages = Mount("/messages/", app=transport.handle_post_message)
+    return Starlette(routes=[Route("/sse", Stream(), methods=["GET"]), messages])
 
 
 def _text(text: str) -> TextContent:
