@@ -1,4 +1,5 @@
 import math
+from contextlib import ExitStack
 
 import pytest
 
@@ -10,7 +11,7 @@ from automate_llm.exceptions import (
 )
 from automate_llm.mcp_client import MCPClient
 from automate_llm.values import Progress
-from tests.servers.mcp_sdk import Offer
+from tests.servers.mcp_sdk import Offer, SDKServer
 
 from .calling import SECRET, answering, call, failure, known, settled, to
 
@@ -21,7 +22,6 @@ SERVERS = {
     "with sessions in JSON": {"legacy_only": True, "json_response": True},
     "without sessions": {"legacy_only": True, "stateless_http": True},
 }
-every_server = pytest.mark.parametrize("options", SERVERS.values(), ids=SERVERS)
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
 REST_TOOLS = [{"name": "tool", "description": "A tool.", "inputSchema": SCHEMA}]
 
@@ -30,9 +30,26 @@ def offer(name="tool", handler=lambda arguments: {"sum": arguments.get("a", 0) +
     return Offer(name, handler=handler, **{"input_schema": SCHEMA, **parts})
 
 
-@every_server
-def test_tools_are_found_and_called_on_every_kind_of_server(sdk_server, options):
-    server = sdk_server(offer(), name="Shop", version="3.1", instructions="Be kind.", **options)
+@pytest.fixture(scope="module")
+def servers():
+    about = {"name": "Shop", "version": "3.1", "instructions": "Be kind."}
+    with ExitStack() as running:
+        yield {
+            kind: running.enter_context(SDKServer(**about, **options))
+            for kind, options in SERVERS.items()
+        }
+
+
+@pytest.fixture(params=SERVERS)
+def server(request, servers):
+    """A server of each kind, with one tool, of which nothing was asked yet."""
+    server = servers[request.param]
+    server.tools, server.page_size = [offer()], 0
+    server.requests.clear()
+    return server
+
+
+def test_tools_are_found_and_called_on_every_kind_of_server(server):
     client = MCPClient(to(server))
     found = client.discover()
 
@@ -45,14 +62,12 @@ def test_tools_are_found_and_called_on_every_kind_of_server(sdk_server, options)
         "3.1",
         "Be kind.",
     )
-    assert found.protocol_version == ("2025-11-25" if "legacy_only" in options else "2026-07-28")
+    assert found.protocol_version == ("2025-11-25" if server.legacy_only else "2026-07-28")
     assert client.execute_tool("tool", {"a": 4}) == {"sum": 5}
     assert server.calls("tool") == [{"a": 4}]
 
 
-@every_server
-def test_a_call_after_a_sync_is_one_request(sdk_server, options):
-    server = sdk_server(offer(), **options)
+def test_a_call_after_a_sync_is_one_request(server):
     connection = known(to(server))
     call(connection)
     before = len(server.requests)
@@ -61,9 +76,8 @@ def test_a_call_after_a_sync_is_one_request(sdk_server, options):
     assert [seen.rpc_method for seen in server.requests[before:]] == ["tools/call"]
 
 
-@every_server
-def test_the_list_is_read_to_its_last_page(sdk_server, options):
-    server = sdk_server(*[offer(f"tool{n}") for n in range(7)], page_size=3, **options)
+def test_the_list_is_read_to_its_last_page(server):
+    server.tools, server.page_size = [offer(f"tool{n}") for n in range(7)], 3
     found = MCPClient(to(server)).discover()
 
     assert [tool.name for tool in found.tools] == [f"tool{n}" for n in range(7)]
@@ -136,21 +150,21 @@ def test_a_server_that_wants_a_credential_is_asked_once(rest_server, protocol, s
     assert len(server.requests) == 1
 
 
-@every_server
-def test_a_failure_of_the_tool_is_a_result_and_an_error(sdk_server, options):
+def test_a_failure_of_the_tool_is_a_result_and_an_error(server):
     def fail(arguments):
         raise ValueError("out of\x1b[31m paint")
 
-    connection = known(to(sdk_server(offer(handler=fail), **options)))
+    server.tools = [offer(handler=fail)]
+    connection = known(to(server))
 
     assert call(connection).is_error
     with pytest.raises(ToolFailed, match=r"The tool 'tool' failed: out of \[31m paint"):
         MCPClient(connection).execute_tool("tool", {})
 
 
-@every_server
-def test_an_unknown_tool_is_an_error_that_says_that_nothing_ran(sdk_server, options):
-    error = failure(known(to(sdk_server(**options))))
+def test_an_unknown_tool_is_an_error_that_says_that_nothing_ran(server):
+    server.tools = []
+    error = failure(known(to(server)))
 
     assert isinstance(error, RPCError)
     assert (error.code, error.may_have_run) == (-32602, False)
@@ -181,9 +195,7 @@ def test_progress_is_heard_in_order(sdk_server, options):
     assert heard == [Progress(1, 2, "half"), Progress(2)]
 
 
-@every_server
-def test_auto_is_settled_without_a_tool_call(sdk_server, options):
-    server = sdk_server(offer(), **options)
+def test_auto_is_settled_without_a_tool_call(server):
 
     assert call(to(server)).value == {"sum": 1}
     *before, last = [seen.rpc_method for seen in server.requests]
