@@ -34,6 +34,18 @@ def checked(url: object, connection: Connection, what: str) -> str:
     raise AuthorizationFailed(f"{what} is no address that can be trusted: https is needed.")
 
 
+def is_loopback(url: str) -> bool:
+    """Whether the address is this machine's own, by its name."""
+    parts = _split(url)
+    return parts is not None and parts.hostname in _LOOPBACK
+
+
+def is_https(url: str) -> bool:
+    """Whether it is an https address."""
+    parts = _split(url)
+    return parts is not None and parts.scheme == "https"
+
+
 def origin_of(url: str) -> Origin:
     """Scheme, host and port: what two addresses share if they are one server's.
 

@@ -15,6 +15,7 @@ from automate_llm.exceptions import AuthorizationFailed
 from automate_llm.exchange import Exchange
 from automate_llm.values import Connection
 
+from .addresses import is_https, is_loopback
 from .clients import client_for
 from .discovery import discovered
 from .failures import refused_by_person
@@ -55,6 +56,10 @@ def begin_authorization(
         AuthorizationFailed: the server or its authorization server is not as it should be.
         MCPClientError: one of them could not be reached.
     """
+    if not is_https(config.redirect_uri) and not is_loopback(config.redirect_uri):
+        raise AuthorizationFailed(
+            "The address where people come back to this site (redirect URI) must be https."
+        )
     exchange = Exchange(connection.timeout, cancellation)
     challenge = challenge or Challenge()
     known = client or (token.binding.client if token is not None else None)

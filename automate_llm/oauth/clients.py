@@ -13,13 +13,13 @@ from automate_llm.exceptions import AuthorizationFailed
 from automate_llm.exchange import Exchange
 from automate_llm.values import Connection
 
+from .addresses import is_https, is_loopback
 from .documents import post_json, text
 from .failures import refusal
 from .signing import client_assertion
 from .values import Client, ClientAuthentication, OAuthConfig, ServerMetadata
 
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def client_for(
@@ -38,7 +38,7 @@ def client_for(
     """
     if config.client_id:
         return configured_client(config, metadata)
-    if config.client_metadata_url and metadata.takes_metadata_documents:
+    if metadata.takes_metadata_documents and _is_document(config.client_metadata_url):
         return Client(metadata.issuer, config.client_metadata_url)
     if known is not None and _still_good(known, config, metadata):
         return known
@@ -68,7 +68,7 @@ def client_metadata(config: OAuthConfig) -> dict[str, Any]:
         "redirect_uris": [config.redirect_uri],
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
-        "application_type": _application_type(config.redirect_uri),
+        "application_type": "native" if is_loopback(config.redirect_uri) else "web",
     }
 
 
@@ -152,7 +152,6 @@ def _still_good(known: Client, config: OAuthConfig, metadata: ServerMetadata) ->
     )
 
 
-def _application_type(redirect_uri: str) -> str:
-    parts = urlsplit(redirect_uri)
-    native = parts.scheme not in ("http", "https") or parts.hostname in _LOOPBACK
-    return "native" if native else "web"
+def _is_document(url: str) -> bool:
+    """Whether a client id may be this address: https, with a path."""
+    return is_https(url) and urlsplit(url).path not in ("", "/")

@@ -71,9 +71,7 @@ def _asked(
     headers: Mapping[str, str],
     body: bytes | None,
 ) -> Document:
-    elsewhere = replace(
-        connection, endpoint_url=origin_url(url), headers={}, authenticator=None, principal=""
-    )
+    elsewhere = replace(connection, endpoint_url=origin_url(url))  # a pool of its own
     complete = {"Accept": "application/json", "User-Agent": "django-automate", **headers}
     with (
         running_no_tool(),

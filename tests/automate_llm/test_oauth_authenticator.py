@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from automate_llm.authentication import Refusal
 from automate_llm.exceptions import (
     AuthorizationFailed,
     AuthorizationRequired,
@@ -138,6 +139,15 @@ def test_twenty_threads_with_one_refused_token_renew_it_once(oauth_server):
 
     assert values == ["done"] * 20
     assert oauth_server.grants() == ["refresh_token"]
+
+
+def test_a_token_that_another_process_renewed_is_used_as_it_is(oauth_server):
+    store = MemoryTokenStore(token_of(oauth_server))
+    authenticator = OAuthAuthenticator(to(oauth_server), PERSON, store)
+    refusal = Refusal(401, {}, {"Authorization": "Bearer the-one-before"}, attempt=0)
+
+    assert authenticator.challenged(Exchange(5), refusal)
+    assert not oauth_server.requests
 
 
 def test_an_expired_refresh_token_asks_the_person_in_words_and_is_not_tried_again(oauth_server):

@@ -81,6 +81,13 @@ def test_an_endpoints_own_query_is_kept_and_rules_nothing(oauth_server):
     assert query_of(address)["client_id"] == "client-1"
 
 
+@pytest.mark.parametrize("redirect_uri", ["http://site.example/back", "javascript:1", ""])
+def test_people_come_back_over_https(oauth_server, redirect_uri):
+    with pytest.raises(AuthorizationFailed, match="must be https"):
+        begin_authorization(to(oauth_server), replace(PERSON, redirect_uri=redirect_uri))
+    assert not oauth_server.requests
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -37,6 +37,15 @@ def test_a_metadata_document_comes_before_a_registration(oauth_server):
     assert not oauth_server.to("/register")
 
 
+@pytest.mark.parametrize("url", ["http://site.example/client.json", "https://site.example/", ""])
+def test_an_address_that_is_no_metadata_document_is_not_used(oauth_server, url):
+    oauth_server.metadata["client_id_metadata_document_supported"] = True
+
+    token = connected(oauth_server, replace(PERSON, client_metadata_url=url))
+
+    assert token.binding.client.client_id == "client-1"
+
+
 def test_the_metadata_document_says_what_a_registration_says():
     document = client_metadata_document(replace(PERSON, client_metadata_url=DOCUMENT))
 
@@ -47,7 +56,7 @@ def test_the_metadata_document_says_what_a_registration_says():
 
 @pytest.mark.parametrize(
     ("redirect_uri", "kind"),
-    [(CALLBACK, "web"), ("http://localhost:8000/callback", "native"), ("app:/back", "native")],
+    [(CALLBACK, "web"), ("http://localhost:8000/callback", "native")],
 )
 def test_a_registration_says_what_kind_of_application_it_is(oauth_server, redirect_uri, kind):
     begin_authorization(to(oauth_server), replace(PERSON, redirect_uri=redirect_uri))
