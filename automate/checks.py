@@ -6,6 +6,7 @@ automate.E003  a setting is of the wrong type, or out of its range
 automate.E004  a model lacks what it needs, or has a key that we do not know
 automate.E005  EXECUTOR names none that we know
 automate.E006  an entry of MCP_PRIVATE_HOSTS is no `host` or `host:port`
+automate.E007  an entry of STDIO_SERVERS cannot be started as it stands
 automate.W001  no model is called 'default'
 automate.W002  a server's secret lies in the database as it is (`check --database default`)
 """
@@ -25,6 +26,7 @@ from django.db import connections
 from .conf import EXECUTORS, MODEL_KEYS, Settings, known_settings
 from .models import MCPServer
 from .secrets import is_raw_secret
+from .stdio import problems_of
 
 # RFC 1123, section 2.1: a host name is labels of letters, digits and hyphens.
 _HOST_NAME = re.compile(
@@ -147,6 +149,13 @@ def _wrong_values(chosen: Mapping[str, Any]) -> Iterator[CheckMessage]:
             hint=_did_you_mean(executor, EXECUTORS),
             id="automate.E005",
         )
+    for name, command in chosen.get("STDIO_SERVERS", {}).items():
+        for problem in problems_of(str(name), command):
+            yield Error(
+                problem,
+                hint='Write it as {"command": ["program", "argument"], "env": {}, "cwd": "/path"}.',
+                id="automate.E007",
+            )
     for entry in chosen.get("MCP_PRIVATE_HOSTS", ()):
         if not _is_host(entry):
             yield Error(

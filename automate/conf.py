@@ -51,6 +51,12 @@ class Settings:
     """Exact `host` or `host:port` (`[::1]:8080`) that may have a private, loopback or link-local
     address while `DEBUG` is off. Cloud metadata addresses are refused whatever stands here."""
 
+    STDIO_SERVERS: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Commands that are MCP servers, by name: `{"git": {"command": ["mcp-server-git"]}}`; a row
+    then has the endpoint URL `stdio:git`. Each takes `command` (a list; no shell runs it), and may
+    take `env` (values may be references as in `auth_secret_ref`) and `cwd`. Only here, never in a
+    row, because whoever names a command can run anything."""
+
     SYNC_THREADS: int = 8
     """Servers that one sync asks at the same time."""
 

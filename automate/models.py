@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Self
+from typing import Self, cast
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
@@ -18,10 +18,8 @@ from automate_llm.values import Connection, Protocols
 from .conf import conf
 from .definitions import Definition, definition_hash, schema_problem
 from .secrets import authentication_headers
+from .stdio import stdio_command
 from .validators import validate_endpoint_url, validate_header_name, validate_secret_reference
-
-# An MCPServer.Protocol as the library spells it.
-_PROTOCOLS: dict[str, Protocols] = {"auto": "auto", "mcp": "mcp", "rest": "rest"}
 
 
 class MCPServerQuerySet(models.QuerySet["MCPServer"]):
@@ -60,6 +58,7 @@ class MCPServer(models.Model):
     class Protocol(models.TextChoices):
         AUTO = "auto", _("Find out at sync")
         MCP = "mcp", _("MCP over streamable HTTP")
+        SSE = "sse", _("MCP over HTTP+SSE (2024-11-05)")
         REST = "rest", _("Simple HTTP dialect")
 
     name = models.CharField(_("name"), max_length=100, help_text=_("What people see."))
@@ -75,7 +74,8 @@ class MCPServer(models.Model):
         validators=[validate_endpoint_url],
         help_text=_(
             "The MCP endpoint, such as https://mcp.example.com/mcp. For the simple HTTP dialect, "
-            "the address before /tools and /execute."
+            "the address before /tools and /execute. stdio:NAME for a command that "
+            "AUTOMATE['STDIO_SERVERS'] names."
         ),
     )
     protocol = models.CharField(
@@ -176,13 +176,13 @@ class MCPServer(models.Model):
     @property
     def chosen_protocol(self) -> Protocols:
         """What the operator chose: a protocol, or that a sync finds out."""
-        return _PROTOCOLS[self.protocol]
+        return cast(Protocols, self.protocol)
 
     def connection(self) -> Connection:
         """What the client needs to reach this server, its secret read now.
 
         Raises:
-            SecretUnavailable: the secret is missing, empty or no header value.
+            MCPClientError: the secret is missing, or `stdio:NAME` names no command.
         """
         settings = conf()
         chosen = self.protocol != self.Protocol.AUTO or not self.settled_protocol
@@ -190,10 +190,11 @@ class MCPServer(models.Model):
             slug=self.slug,
             endpoint_url=self.endpoint_url,
             headers=authentication_headers(self.auth_type, self.auth_header, self.auth_secret_ref),
-            protocol=_PROTOCOLS[self.protocol if chosen else self.settled_protocol],
+            protocol=cast(Protocols, self.protocol if chosen else self.settled_protocol),
             protocol_version=self.protocol_version,
             timeout=self.timeout or settings.MCP_TIMEOUT,
             private_hosts=settings.private_hosts(),
+            command=stdio_command(self.endpoint_url),
         )
 
     def mark_failed(self, error: str) -> None:

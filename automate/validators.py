@@ -6,6 +6,9 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from .conf import conf
+from .stdio import PREFIX
+
 # RFC 9110, section 5.6.2: a field name is a token.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -28,9 +31,19 @@ _RESERVED_HEADERS = {
 
 
 def validate_endpoint_url(value: str) -> None:
-    """An http or https address without credentials, fragment, spaces or control characters."""
+    """An http or https address without credentials, fragment, spaces or control characters.
+
+    Or `stdio:NAME`, where the settings have a command of that name.
+    """
     if not value.isascii() or not value.isprintable() or " " in value:
         raise ValidationError(_("Use plain characters only, without spaces."), code="characters")
+    if value.startswith(PREFIX):
+        if value.removeprefix(PREFIX) not in conf().STDIO_SERVERS:
+            raise ValidationError(
+                _("AUTOMATE['STDIO_SERVERS'] in the site's settings has no command of this name."),
+                code="stdio",
+            )
+        return
     try:
         parts = urlsplit(value)
         host, _port = parts.hostname, parts.port

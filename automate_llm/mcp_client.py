@@ -1,12 +1,17 @@
 """The client for MCP servers: one object, two things to do, every failure one kind of error."""
 
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from .breaker import breaker_of
 from .cancellation import Cancellation
-from .exceptions import MCPClientError, ProtocolError, ToolFailed, UnexpectedStatus
+from .exceptions import (
+    ConnectionFailed,
+    MCPClientError,
+    ProtocolError,
+    ToolFailed,
+    UnexpectedStatus,
+)
 from .exchange import Exchange
 from .redaction import redacted
 from .strict_json import cleaned, dumps
@@ -116,8 +121,13 @@ def _listing(connection: Connection, exchange: Exchange) -> Listing:
             raise
         # 2025-11-25, basic/transports, "Backwards Compatibility".
         if status in (400, 404, 405):
-            with suppress(ProtocolError, UnexpectedStatus):
+            try:
                 return SSETransport(connection).list_tools(exchange)
+            except (ProtocolError, ConnectionFailed):
+                pass
+            except UnexpectedStatus as old:
+                if old.status_code == 401:
+                    raise
         try:
             return RestTransport(connection).list_tools(exchange)
         except (ProtocolError, UnexpectedStatus) as other:

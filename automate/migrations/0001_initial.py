@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
                 (
                     "endpoint_url",
                     models.CharField(
-                        help_text="The MCP endpoint, such as https://mcp.example.com/mcp. For the simple HTTP dialect, the address before /tools and /execute.",
+                        help_text="The MCP endpoint, such as https://mcp.example.com/mcp. For the simple HTTP dialect, the address before /tools and /execute. stdio:NAME for a command that AUTOMATE['STDIO_SERVERS'] names.",
                         max_length=500,
                         validators=[automate.validators.validate_endpoint_url],
                         verbose_name="endpoint URL",
@@ -53,6 +53,7 @@ class Migration(migrations.Migration):
                         choices=[
                             ("auto", "Find out at sync"),
                             ("mcp", "MCP over streamable HTTP"),
+                            ("sse", "MCP over HTTP+SSE (2024-11-05)"),
                             ("rest", "Simple HTTP dialect"),
                         ],
                         default="auto",

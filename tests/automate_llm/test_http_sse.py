@@ -164,6 +164,16 @@ def test_auto_looks_for_no_old_stream_after_another_refusal(raw_server: Any, sta
     assert "/mcp" not in [seen.path for seen in server.requests if seen.method == "GET"]
 
 
+def test_auto_says_that_the_old_stream_wants_a_credential(raw_server: Any) -> None:
+    def refusing(connection: RawConnection) -> None:
+        while True:
+            seen = connection.read_request()
+            wants = (seen.method, seen.path) == ("GET", "/mcp")
+            connection.respond(b"", "401 Unauthorized" if wants else "405 Method Not Allowed")
+
+    assert "HTTP 401" in str(failure(to(raw_server(refusing))))
+
+
 def test_auto_still_finds_the_simple_dialect_behind_a_stream_that_says_nothing(
     rest_server: Any,
 ) -> None:
