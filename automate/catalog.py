@@ -97,12 +97,12 @@ def tool_for_call(user: User, function_name: str) -> MCPTool | None:
 
     The same rule as in `catalog_for`, asked again: what the model was shown is not what counts.
     """
-    return (
-        MCPTool.objects.usable_by(user)
-        .select_related("server")
-        .filter(function_name=function_name)
-        .first()
-    )
+    # The rule is read off the row: as conditions of the query it costs as much again to compile.
+    try:
+        tool = MCPTool.objects.select_related("server").get(function_name=function_name)
+    except MCPTool.DoesNotExist:
+        return None
+    return tool if tool.usable_by(user) else None
 
 
 def _prepared(rows: tuple[Row, ...]) -> Catalog:

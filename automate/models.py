@@ -1,8 +1,9 @@
 """MCP servers and their tools, as rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Self, cast
+from functools import reduce
+from typing import ClassVar, Self, cast
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
@@ -206,13 +207,7 @@ class MCPServer(models.Model):
 class MCPToolQuerySet(models.QuerySet["MCPTool"]):
     def usable(self) -> Self:
         """Tools that a chat may call now."""
-        return self.filter(
-            enabled=True,
-            available=True,
-            review=MCPTool.Review.APPROVED,
-            schema_error="",
-            server__enabled=True,
-        )
+        return self.filter(**MCPTool.USABLE)
 
     def awaiting_review(self) -> Self:
         """Tools that wait for somebody to look at them."""
@@ -261,6 +256,15 @@ class MCPTool(models.Model):
         APPROVED = "approved", _("Approved")
         NEW = "new", _("New, awaiting review")
         CHANGED = "changed", _("Changed, awaiting review")
+
+    USABLE: ClassVar[Mapping[str, object]] = {
+        "enabled": True,
+        "available": True,
+        "review": Review.APPROVED,
+        "schema_error": "",
+        "server__enabled": True,
+    }
+    """What every field must be for a chat to call the tool."""
 
     # The unique constraint below begins with the server, so that an index of its own is not needed.
     server = models.ForeignKey(
@@ -355,13 +359,13 @@ class MCPTool(models.Model):
     @property
     def usable(self) -> bool:
         """Whether a chat may call it now; the same rule as `MCPToolQuerySet.usable`."""
-        return (
-            self.enabled
-            and self.available
-            and self.review == self.Review.APPROVED
-            and not self.schema_error
-            and self.server.enabled
+        return all(
+            reduce(getattr, path.split("__"), self) == value for path, value in self.USABLE.items()
         )
+
+    def usable_by(self, user: AbstractBaseUser | AnonymousUser) -> bool:
+        """Whether this person's chat may call it now; the same rule as of the queryset."""
+        return user.is_active and self.usable
 
     @property
     def waiting_since(self) -> datetime | None:

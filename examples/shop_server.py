@@ -294,6 +294,9 @@ def main() -> None:
         uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, lifespan="on")
     )
     listener = socket.create_server(("127.0.0.1", options.port))
+    # Accepted sockets inherit it; asyncio leaves it off where a listener is handed over, and
+    # small answers would then wait 40 ms for an acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if options.exit_with_parent:
 
         def follow_parent() -> None:

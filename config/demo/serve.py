@@ -33,7 +33,11 @@ def free_listener(port: int) -> socket.socket:
     """
     for candidate in range(port, port + PORTS_TRIED):
         with suppress(OSError):
-            return socket.create_server(("127.0.0.1", candidate))
+            listener = socket.create_server(("127.0.0.1", candidate))
+            # Accepted sockets inherit it; asyncio leaves it off where a listener is handed over,
+            # and small answers would then wait 40 ms for an acknowledgement.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return listener
     raise OSError(f"No port from {port} to {port + PORTS_TRIED - 1} is free.")
 
 

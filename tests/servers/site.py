@@ -20,6 +20,9 @@ class Site:
         from config.asgi import application
 
         self._listener = socket.create_server(("127.0.0.1", port))
+        # Accepted sockets inherit it; asyncio leaves it off where a listener is handed over, and
+        # small answers would then wait 40 ms for an acknowledgement.
+        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         config = uvicorn.Config(
