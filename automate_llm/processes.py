@@ -65,6 +65,7 @@ class Process:
         self._queue: deque[Line] = deque()
         self._turn = threading.Condition()
         self._reaped = False
+        self._exited = threading.Event()
         self._stderr = b""
         self._ended = threading.Event()
         self._popen = _started(command)
@@ -170,6 +171,8 @@ class Process:
                 if size > MAX_LINE_BYTES:
                     self.fail(End(LimitExceeded, "The server's command printed a line over 4 MB."))
                     return
+        if not self._exited.wait(END_SECONDS):
+            self.fail(_closed("output"))
 
     def _read_errors(self) -> None:
         pipe = self._popen.stderr
@@ -194,7 +197,8 @@ class Process:
                 except OSError:
                     # Its end never arrived, so that it is no message to anyone.
                     line.left = False
-                    self.signal(_KILL)
+                    if not self._exited.wait(END_SECONDS):
+                        self.fail(_closed("input"))
                     return
 
     def _watch(self, reading: Iterable[threading.Thread], on_end: Callable[[], object]) -> None:
@@ -222,6 +226,7 @@ class Process:
         with self._turn:
             self._signal(_KILL)
             self._reaped = True
+            self._exited.set()
             return self._popen.wait()
 
     def _signal(self, number: int) -> None:
@@ -309,6 +314,11 @@ def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def _closed(stream: str) -> End:
+    text = f"Connection error: the server's command closed its standard {stream}."
+    return End(ConnectionFailed, text)
 
 
 def _status(status: int) -> str:

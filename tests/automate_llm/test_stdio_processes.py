@@ -97,6 +97,30 @@ def test_a_secret_of_its_environment_comes_back_in_no_result_and_no_repr() -> No
     assert TOKEN not in repr(server)
 
 
+def test_a_server_that_can_say_no_more_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "END_SECONDS", 0.1)
+
+    error = failure(raw(), "close output")
+
+    assert isinstance(error, ConnectionFailed)
+    assert "closed its standard output" in str(error)
+    assert error.may_have_run
+
+
+def test_a_server_that_can_hear_no_more_is_ended_and_nothing_ran(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(processes, "END_SECONDS", 0.1)
+    server = raw()
+    value(server, "close input")
+
+    error = failure(server, "pid")
+
+    assert isinstance(error, ConnectionFailed)
+    assert "closed its standard input" in str(error)
+    assert not error.may_have_run
+
+
 def test_a_command_that_ends_again_and_again_rests() -> None:
     server = raw("dying")
     first, second, third = failure(server), failure(server), failure(server)

@@ -54,6 +54,13 @@ def call(request: dict[str, Any], name: str, arguments: dict[str, Any]) -> Any:
             return os.environ["TOKEN"]
         case "silent":
             return SILENCE
+        case "close output":
+            os.close(1)
+            time.sleep(600)
+        case "close input":
+            os.close(0)
+            answer(request, "fine")
+            time.sleep(600)
         case "exit":
             complain("\x1b[31mlast words\x00 of " + os.environ.get("TOKEN", "nobody"))
             os._exit(3)
