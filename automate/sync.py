@@ -278,11 +278,16 @@ def _without_secrets(text: str, connection: Connection) -> str:
 
 
 def _store(server: MCPServer, discovery: Discovery) -> SyncReport:
-    """Write what was discovered; a list that is the same costs one write and two small reads."""
+    """Write what was discovered; a list that is known costs one statement."""
     using = router.db_for_write(MCPServer, instance=server)
     # The endpoint must still be the one that answered: an operator may have edited the row.
     rows = MCPServer.objects.using(using).filter(pk=server.pk, endpoint_url=server.endpoint_url)
     facts = _server_facts(discovery)
+    if discovery.unchanged:
+        # The list was not even read, so it must still be the one that is stored.
+        if not rows.filter(tools_digest=discovery.digest).update(**facts):
+            return _failed(server, _EDITED)
+        return _noted(server, facts, SyncReport(server.slug, unchanged=server.listed_count))
     with transaction.atomic(using=using):
         # Written before anything is read, which locks the row on every database: a second sync
         # of this server waits here and then sees what the first one stored.
@@ -294,8 +299,6 @@ def _store(server: MCPServer, discovery: Discovery) -> SyncReport:
             report = SyncReport(
                 server.slug, skipped=list(discovery.skipped), unchanged=current.tool_count
             )
-        elif discovery.unchanged:
-            return _failed(server, _EDITED)
         else:
             plan = plan_sync(current.tools.all(), discovery, current)
             _write(plan, using)
@@ -306,6 +309,11 @@ def _store(server: MCPServer, discovery: Discovery) -> SyncReport:
             }
             rows.update(**facts)
             report = plan.report
+    return _noted(server, facts, report)
+
+
+def _noted(server: MCPServer, facts: dict[str, Any], report: SyncReport) -> SyncReport:
+    """The report, once the caller's object says what its row says."""
     for name, value in facts.items():
         setattr(server, name, value)
     return report

@@ -169,19 +169,19 @@ def test_the_number_of_queries_does_not_grow_with_the_tools(
     assert counts[2] == counts[200]
 
 
-def test_an_unchanged_server_costs_one_write_and_two_reads(synced: MCPServer) -> None:
+def test_an_unchanged_server_costs_one_read_and_one_write(synced: MCPServer) -> None:
     before = synced.last_synced
 
     with CaptureQueriesContext(connection) as queries:
         report = sync_server(synced)
 
     verbs = [query["sql"].split()[0] for query in queries if "SAVEPOINT" not in query["sql"]]
-    assert verbs == ["SELECT", "UPDATE", "SELECT"]
+    assert verbs == ["SELECT", "UPDATE"]
     assert report.unchanged == 2
     assert MCPServer.objects.get().last_synced > before
 
 
-def test_a_list_that_was_edited_while_its_server_was_asked_is_asked_for_again(
+def test_a_tool_deleted_while_its_server_was_asked_is_found_by_the_next_sync(
     synced: MCPServer,
 ) -> None:
     def delete_before_storing(execute: Any, sql: str, *rest: Any) -> Any:
@@ -190,10 +190,24 @@ def test_a_list_that_was_edited_while_its_server_was_asked_is_asked_for_again(
         return execute(sql, *rest)
 
     with connection.execute_wrapper(delete_before_storing):
+        sync_server(synced)
+
+    assert sync_server(synced).added == ["fetch"]
+
+
+def test_a_list_stored_by_somebody_else_in_the_meantime_is_asked_for_again(
+    synced: MCPServer,
+) -> None:
+    def store_before(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith('UPDATE "automate_mcpserver"'):
+            with connection.cursor() as cursor:
+                cursor.cursor.execute("UPDATE automate_mcpserver SET tools_digest = 'other'")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(store_before):
         report = sync_server(synced)
 
     assert "sync it again" in report.error
-    assert sync_server(synced).added == ["fetch"]
 
 
 def test_a_tool_that_was_deleted_by_hand_comes_back_for_review(synced: MCPServer) -> None:
