@@ -1,207 +1,22 @@
-"""MCP servers and their tools, as rows."""
+"""The tools of MCP servers, as rows."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import reduce
-from typing import ClassVar, Self, cast
+from typing import ClassVar, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Case, Count, F, Q, Value, When
+from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from automate.definitions import Definition, definition_hash, schema_problem
 from automate_llm.functions import function_name
-from automate_llm.values import Connection, Protocols
 
-from .conf import conf
-from .definitions import Definition, definition_hash, schema_problem
-from .secrets import authentication_headers
-from .stdio import stdio_command
-from .validators import validate_endpoint_url, validate_header_name, validate_secret_reference
-
-
-class MCPServerQuerySet(models.QuerySet["MCPServer"]):
-    def enabled(self) -> Self:
-        """Servers that an operator has switched on."""
-        return self.filter(enabled=True)
-
-    def with_tool_counts(self) -> Self:
-        """Servers with `tool_count`, `usable_count` and `review_count`."""
-        return self.annotate(
-            tool_count=Count("tools", filter=Q(tools__available=True)),
-            usable_count=Count(
-                "tools",
-                filter=Q(
-                    tools__available=True,
-                    tools__enabled=True,
-                    tools__review=MCPTool.Review.APPROVED,
-                    tools__schema_error="",
-                ),
-            ),
-            review_count=Count(
-                "tools",
-                filter=Q(tools__available=True) & ~Q(tools__review=MCPTool.Review.APPROVED),
-            ),
-        )
-
-
-class MCPServer(models.Model):
-    """A server that speaks the Model Context Protocol, or the simple HTTP dialect."""
-
-    class AuthType(models.TextChoices):
-        NONE = "none", _("No credential")
-        BEARER = "bearer", _("Bearer token")
-        API_KEY = "api_key", _("API key in a header")
-
-    class Protocol(models.TextChoices):
-        AUTO = "auto", _("Find out at sync")
-        MCP = "mcp", _("MCP over streamable HTTP")
-        SSE = "sse", _("MCP over HTTP+SSE (2024-11-05)")
-        REST = "rest", _("Simple HTTP dialect")
-
-    name = models.CharField(_("name"), max_length=100, help_text=_("What people see."))
-    slug = models.SlugField(
-        _("slug"),
-        max_length=40,
-        unique=True,
-        help_text=_("Starts the name of every tool that the model is shown. Do not change it."),
-    )
-    endpoint_url = models.CharField(
-        _("endpoint URL"),
-        max_length=500,
-        validators=[validate_endpoint_url],
-        help_text=_(
-            "The MCP endpoint, such as https://mcp.example.com/mcp. For the simple HTTP dialect, "
-            "the address before /tools and /execute. stdio:NAME for a command that "
-            "AUTOMATE['STDIO_SERVERS'] names."
-        ),
-    )
-    protocol = models.CharField(
-        _("protocol"), max_length=10, choices=Protocol.choices, default=Protocol.AUTO
-    )
-    auth_type = models.CharField(
-        _("authentication"), max_length=10, choices=AuthType.choices, default=AuthType.NONE
-    )
-    auth_header = models.CharField(
-        _("API key header"),
-        max_length=100,
-        default="X-API-Key",
-        validators=[validate_header_name],
-        help_text=_("The header that carries an API key."),
-    )
-    auth_secret_ref = models.CharField(
-        _("secret"),
-        max_length=2000,
-        blank=True,
-        default="",
-        help_text=_(
-            "env:VAR_NAME or file:/path, read whenever it is needed. A raw token works too, but "
-            "then it lies in the database."
-        ),
-        validators=[validate_secret_reference],
-    )
-    timeout = models.FloatField(
-        _("time limit"),
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0.1), MaxValueValidator(600)],
-        help_text=_("Seconds for one call, everything included. Empty: the site's MCP_TIMEOUT."),
-    )
-    enabled = models.BooleanField(
-        _("enabled"),
-        default=True,
-        help_text=_("Off: no chat uses its tools, and a sync of all servers leaves it out."),
-    )
-    accept_changes = models.BooleanField(
-        _("accept changes by itself"),
-        default=False,
-        help_text=_(
-            "On: new tools and changed definitions are used at once. Off, the safe way: they wait "
-            "for somebody's approval. What waits already still needs it."
-        ),
-    )
-
-    settled_protocol = models.CharField(max_length=10, blank=True, default="", editable=False)
-    protocol_version = models.CharField(
-        _("protocol version"), max_length=20, blank=True, default="", editable=False
-    )
-    server_name = models.CharField(
-        _("calls itself"), max_length=200, blank=True, default="", editable=False
-    )
-    server_version = models.CharField(
-        _("its version"), max_length=100, blank=True, default="", editable=False
-    )
-    instructions = models.TextField(_("instructions"), blank=True, default="", editable=False)
-    tools_digest = models.CharField(
-        max_length=64,
-        blank=True,
-        default="",
-        editable=False,
-        help_text=_("Of the list that was stored last; empty before the first sync."),
-    )
-    listed_count = models.PositiveIntegerField(
-        default=0, editable=False, help_text=_("Tools in the list that was stored last.")
-    )
-    last_synced = models.DateTimeField(_("last synced"), null=True, blank=True, editable=False)
-    last_error = models.CharField(
-        _("last error"), max_length=500, blank=True, default="", editable=False
-    )
-    last_warning = models.CharField(
-        _("last warning"),
-        max_length=500,
-        blank=True,
-        default="",
-        editable=False,
-        help_text=_("Tools that the last sync left out, and why."),
-    )
-    created_at = models.DateTimeField(_("created"), auto_now_add=True)
-
-    # Only on rows from `with_tool_counts`.
-    tool_count: int
-    usable_count: int
-    review_count: int
-
-    objects = MCPServerQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("MCP server")
-        verbose_name_plural = _("MCP servers")
-        ordering = ["name", "pk"]
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def chosen_protocol(self) -> Protocols:
-        """What the operator chose: a protocol, or that a sync finds out."""
-        return cast(Protocols, self.protocol)
-
-    def connection(self) -> Connection:
-        """What the client needs to reach this server, its secret read now.
-
-        Raises:
-            MCPClientError: the secret is missing, or `stdio:NAME` names no command.
-        """
-        settings = conf()
-        chosen = self.protocol != self.Protocol.AUTO or not self.settled_protocol
-        return Connection(
-            slug=self.slug,
-            endpoint_url=self.endpoint_url,
-            headers=authentication_headers(self.auth_type, self.auth_header, self.auth_secret_ref),
-            protocol=cast(Protocols, self.protocol if chosen else self.settled_protocol),
-            protocol_version=self.protocol_version,
-            timeout=self.timeout or settings.MCP_TIMEOUT,
-            private_hosts=settings.private_hosts(),
-            command=stdio_command(self.endpoint_url),
-        )
-
-    def mark_failed(self, error: str) -> None:
-        """The last sync failed; its tools stay as they were."""
-        self.last_error = error[:500]
-        MCPServer.objects.filter(pk=self.pk).update(last_error=self.last_error)
+from . import reviews
+from .servers import MCPServer
 
 
 class MCPToolQuerySet(models.QuerySet["MCPTool"]):
@@ -252,15 +67,12 @@ class MCPTool(models.Model):
     DEFINITION = frozenset(Definition.__annotations__)
     """The fields that are approved together."""
 
-    class Review(models.TextChoices):
-        APPROVED = "approved", _("Approved")
-        NEW = "new", _("New, awaiting review")
-        CHANGED = "changed", _("Changed, awaiting review")
+    Review = reviews.Review
 
     USABLE: ClassVar[Mapping[str, object]] = {
         "enabled": True,
         "available": True,
-        "review": Review.APPROVED,
+        "review": reviews.Review.APPROVED,
         "schema_error": "",
         "server__enabled": True,
     }
@@ -312,7 +124,7 @@ class MCPTool(models.Model):
         _("available"), default=True, help_text=_("Whether the server listed it at the last sync.")
     )
     review = models.CharField(
-        _("review"), max_length=10, choices=Review.choices, default=Review.APPROVED
+        _("review"), max_length=10, choices=reviews.Review.choices, default=reviews.Review.APPROVED
     )
     schema_error = models.CharField(
         _("schema error"),

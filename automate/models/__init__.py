@@ -1,0 +1,6 @@
+"""MCP servers and their tools, as rows."""
+
+from .servers import MCPServer, MCPServerQuerySet
+from .tools import MCPTool, MCPToolQuerySet
+
+__all__ = ["MCPServer", "MCPServerQuerySet", "MCPTool", "MCPToolQuerySet"]
