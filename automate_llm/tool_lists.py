@@ -45,6 +45,7 @@ def discovery_of(
         server_name=clean_text(listing.server_name, _MAX_TITLE_BYTES),
         server_version=clean_text(listing.server_version, 100),
         instructions=clean_text(listing.instructions, _MAX_INSTRUCTIONS_BYTES),
+        capabilities=listing.capabilities,
         unchanged=unchanged,
     )
 

@@ -114,6 +114,7 @@ class Discovery:
 
     `protocol` and `protocol_version` are what a later call must use. `digest` is a hash over
     the list as the server sent it: while it stays the same, so does everything in `tools`.
+    `capabilities` are the ones of `prompts`, `resources` and `tools` that the server declares.
     `unchanged` is true where the caller knew that digest already; `tools` and `skipped` are then
     left empty.
     """
@@ -126,6 +127,7 @@ class Discovery:
     server_name: str = ""
     server_version: str = ""
     instructions: str = ""
+    capabilities: tuple[str, ...] = ()
     unchanged: bool = False
 
 

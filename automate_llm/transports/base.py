@@ -1,6 +1,7 @@
 """What every transport offers to the client."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -20,6 +21,19 @@ class Listing:
     server_name: str = ""
     server_version: str = ""
     instructions: str = ""
+    capabilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Requests that only read, made of one server while it is being asked.
+
+    `about` gives what the server says of itself; `ask` takes a method with its parameters and
+    gives the result.
+    """
+
+    about: Callable[[], Mapping[str, Any]]
+    ask: Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
 class Transport(Protocol):
@@ -37,4 +51,12 @@ class Transport(Protocol):
         on_progress: OnProgress | None,
     ) -> ToolResult:
         """Call a tool. The request that runs it is sent at most once."""
+        ...
+
+    def asking(self, exchange: Exchange) -> AbstractContextManager[Asking]:
+        """For what else the server may be asked, such as its resources and prompts.
+
+        Raises:
+            MCPClientError: servers of this dialect have nothing else.
+        """
         ...

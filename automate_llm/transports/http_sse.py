@@ -23,7 +23,7 @@ from automate_llm.sse import events
 from automate_llm.values import Connection, ToolResult
 
 from . import jsonrpc
-from .base import Listing, OnProgress
+from .base import Asking, Listing, OnProgress
 from .protocol import (
     agreed_version,
     every_page,
@@ -75,6 +75,17 @@ class SSETransport:
             params = with_progress_token({"name": name, "arguments": arguments}, token)
             on_notification = progress_to(on_progress, token) if on_progress else None
             return tool_result(stream.call(params, token, on_notification).unwrap())
+
+    @contextmanager
+    def asking(self, exchange: Exchange) -> Iterator[Asking]:
+        """Requests on one stream, opened for them."""
+        with running_no_tool(), self._stream(exchange) as stream:
+
+            def ask(method: str, params: dict[str, Any]) -> dict[str, Any]:
+                return stream.request(method, params, jsonrpc.next_id()).unwrap()
+
+            about = stream.initialize()
+            yield Asking(lambda: about, ask)
 
     @contextmanager
     def _stream(self, exchange: Exchange) -> Iterator["_Stream"]:

@@ -23,6 +23,7 @@ MAX_PAGES = 50
 MAX_TOOLS = 1_000
 _MAX_CURSOR_CHARACTERS = 4_096
 _MAX_PROGRESS_BYTES = 200
+KNOWN_CAPABILITIES = ("prompts", "resources", "tools")
 _META = "io.modelcontextprotocol/"
 _CLIENT_INFO = {"name": "django-automate", "version": __version__}
 
@@ -109,31 +110,35 @@ def progress_to(on_progress: OnProgress, token: int) -> jsonrpc.OnNotification:
     return on_notification
 
 
-def every_page(ask: Callable[[dict[str, Any]], Mapping[str, Any]]) -> list[Any]:
-    """All pages of `tools/list`; `ask` takes its parameters and gives its result.
+def every_page(
+    ask: Callable[[dict[str, Any]], Mapping[str, Any]],
+    method: str = "tools/list",
+    key: str = "tools",
+) -> list[Any]:
+    """All pages of a list; `ask` takes the method's parameters and gives its result.
 
     Raises:
         ProtocolError: a page is no list, or its cursor leads nowhere.
         LimitExceeded: there are more than 50 pages.
     """
-    tools: list[Any] = []
+    items: list[Any] = []
     seen: set[str] = set()
     cursor: str | None = None
     for _page in range(MAX_PAGES):
         result = ask({"cursor": cursor} if cursor is not None else {})
-        page = result.get("tools")
+        page = result.get(key)
         if not isinstance(page, list):
-            raise ProtocolError('The server\'s answer to tools/list has no list "tools".')
-        tools += page
+            raise ProtocolError(f'The server\'s answer to {method} has no list "{key}".')
+        items += page
         cursor = result.get("nextCursor")
-        if cursor is None or len(tools) > MAX_TOOLS:
-            return tools
+        if cursor is None or len(items) > MAX_TOOLS:
+            return items
         if not isinstance(cursor, str) or len(cursor) > _MAX_CURSOR_CHARACTERS:
-            raise ProtocolError("The server's answer to tools/list has a malformed cursor.")
+            raise ProtocolError(f"The server's answer to {method} has a malformed cursor.")
         if cursor in seen:
-            raise ProtocolError("The server's tool list goes round in a circle.")
+            raise ProtocolError(f"The server's {method} goes round in a circle.")
         seen.add(cursor)
-    raise LimitExceeded(f"The server's tool list has more than {MAX_PAGES} pages.")
+    raise LimitExceeded(f"The server's {method} has more than {MAX_PAGES} pages.")
 
 
 def listing_of(
@@ -151,7 +156,14 @@ def listing_of(
         server_name=text(info.get("name")),
         server_version=text(info.get("version")),
         instructions=text(about.get("instructions")),
+        capabilities=declared_capabilities(about),
     )
+
+
+def declared_capabilities(about: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of what the server says it can do, such as `prompts`, in order."""
+    capabilities = mapping(about.get("capabilities"))
+    return tuple(sorted(name for name in KNOWN_CAPABILITIES if name in capabilities))
 
 
 def tool_result(result: Mapping[str, Any]) -> ToolResult:

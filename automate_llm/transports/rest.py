@@ -1,15 +1,16 @@
 """The simple HTTP dialect: `GET {endpoint}/tools` and `POST {endpoint}/execute`."""
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 from automate_llm import strict_json
 from automate_llm.authentication import send_authenticated
-from automate_llm.exceptions import ProtocolError
+from automate_llm.exceptions import MCPClientError, ProtocolError
 from automate_llm.exchange import Exchange, running_no_tool
 from automate_llm.http import refuse_status
 from automate_llm.values import Connection, ToolResult
 
-from .base import Listing, OnProgress
+from .base import Asking, Listing, OnProgress
 
 
 class RestTransport:
@@ -45,6 +46,10 @@ class RestTransport:
         raise ProtocolError(
             'The server\'s answer to POST /execute has no "result".', may_have_run=True
         )
+
+    def asking(self, exchange: Exchange) -> AbstractContextManager[Asking]:
+        """There is nothing else to ask."""
+        raise MCPClientError("The simple HTTP dialect has tools only; nothing was sent.")
 
     def _exchange(self, exchange: Exchange, method: str, path: str, body: bytes | None) -> Any:
         headers = {"Accept": "application/json", "User-Agent": "django-automate"}

@@ -1,5 +1,7 @@
 """MCP over the standard streams of a command that the site's settings name."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from automate_llm.exceptions import MCPClientError
@@ -7,7 +9,7 @@ from automate_llm.exchange import Exchange, running_no_tool
 from automate_llm.values import Connection, ToolResult
 
 from . import jsonrpc
-from .base import Listing, OnProgress
+from .base import Asking, Listing, OnProgress
 from .protocol import (
     MODERN_VERSIONS,
     every_page,
@@ -67,6 +69,18 @@ class StdioTransport:
             on_notification=progress_to(on_progress, token) if on_progress else None,
         )
         return tool_result(response.unwrap())
+
+    @contextmanager
+    def asking(self, exchange: Exchange) -> Iterator[Asking]:
+        """Requests of the running command."""
+        with running_no_tool():
+            server = ready(self._name, self._command, self._known_version, exchange)
+
+            def ask(method: str, params: dict[str, Any]) -> dict[str, Any]:
+                params = _in_version(params, server)
+                return server.channel.request(exchange, method, params).unwrap()
+
+            yield Asking(lambda: server.about, ask)
 
 
 def _in_version(params: dict[str, Any], server: Opened) -> dict[str, Any]:

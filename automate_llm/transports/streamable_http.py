@@ -5,8 +5,8 @@ Which of the two a server speaks is found with read-only requests, as the specif
 """
 
 import base64
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from automate_llm import strict_json
@@ -22,7 +22,7 @@ from automate_llm.sse import event_data
 from automate_llm.values import Connection, ToolResult
 
 from . import jsonrpc
-from .base import Listing, OnProgress
+from .base import Asking, Listing, OnProgress
 from .protocol import (
     MODERN_ERRORS,
     MODERN_VERSIONS,
@@ -71,6 +71,18 @@ class StreamableHTTPTransport:
             self._settle(exchange)
         params: dict[str, Any] = {"name": name, "arguments": arguments}
         return tool_result(self._request(exchange, "tools/call", params, on_progress).unwrap())
+
+    @contextmanager
+    def asking(self, exchange: Exchange) -> Iterator[Asking]:
+        """Requests in the settled version; it is settled first where it is not."""
+
+        def ask(method: str, params: dict[str, Any]) -> dict[str, Any]:
+            if not self._version:
+                self._settle(exchange)
+            return self._request(exchange, method, params).unwrap()
+
+        with running_no_tool():
+            yield Asking(lambda: self._settle(exchange), ask)
 
     @running_no_tool()
     def _settle(self, exchange: Exchange) -> Mapping[str, Any]:
@@ -147,8 +159,8 @@ class StreamableHTTPTransport:
     def _modern(self, method: str, params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         """Parameters with `_meta`, and the headers that mirror them (2026-07-28, basic/index)."""
         headers = {"MCP-Protocol-Version": self._version, "Mcp-Method": method}
-        if "name" in params:
-            headers["Mcp-Name"] = header_value(params["name"])
+        if name := params.get("name") or params.get("uri"):
+            headers["Mcp-Name"] = header_value(name)
         return with_meta(params, self._version), headers
 
     def _post(
