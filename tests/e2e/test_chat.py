@@ -65,7 +65,7 @@ def test_a_person_logs_in_asks_and_watches_a_tool_answer(
         assert page.inner_text(".markdown strong") == "7"
         assert words(page, ".call summary").startswith("Check stock Shop Succeeded")
         assert page.locator(".call").get_attribute("open") is None
-        assert page.inner_text("#status") == "Done"
+        until(lambda: page.inner_text("#status") == "Done")
         assert page.evaluate("document.activeElement.id") == "text"
         assert page.inner_text("#history [aria-current]") == "How many blue mugs are in stock?"
         page.click(".call summary")
