@@ -6,7 +6,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from .exceptions import ConnectionFailed, DeadlineExceeded, RPCError, UnexpectedStatus
+from .exceptions import (
+    ConnectionFailed,
+    DeadlineExceeded,
+    InputRequired,
+    RPCError,
+    UnexpectedStatus,
+)
 
 FAILURES = 5
 WINDOW_SECONDS = 60.0
@@ -45,7 +51,7 @@ class Breaker:
             else:
                 self.reset()
             raise
-        except RPCError:
+        except (RPCError, InputRequired):
             self.reset()
             raise
         self.reset()

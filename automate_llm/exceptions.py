@@ -13,7 +13,8 @@
     │   ├── ProtocolError           the answer is not what the protocol says
     │   │   └── LimitExceeded       the answer is larger or deeper than we accept
     │   ├── RPCError                the server answered with a JSON-RPC error
-    │   └── ToolFailed              the tool itself reported a failure (`isError`)
+    │   ├── ToolFailed              the tool itself reported a failure (`isError`)
+    │   └── InputRequired           no failure: a person must answer before the tool goes on
     ├── SchemaError                 a tool's schema cannot be held to its limits
     ├── InvalidArguments            the arguments do not fit the tool's schema
     └── ModelError                  a request to the model failed
@@ -25,11 +26,13 @@
 A message never holds a secret, a header, a response body or a reason phrase from the network.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .oauth.values import Challenge
+    from .values import InputRequest
 
 
 class AutomateError(Exception):
@@ -118,6 +121,26 @@ class RPCError(MCPClientError):
 
 class ToolFailed(MCPClientError):
     """The tool ran and reported a failure (`isError`)."""
+
+
+class InputRequired(MCPClientError):
+    """The server wants a person's answers before it goes on; so far nothing failed.
+
+    The call goes on with `MCPClient.call(…, input_responses=…)` and the same `request_state` and
+    `task_id`; answers have the keys of `requests`. `request_state` is the server's own and goes
+    back as it is. Without any request the call may go on at once. How often is the caller's to
+    bound. Source: MCP 2026-07-28, basic/patterns/mrtr.
+    """
+
+    def __init__(
+        self,
+        requests: "Mapping[str, InputRequest]",
+        request_state: str | None = None,
+        task_id: str = "",
+    ) -> None:
+        super().__init__("The tool asks a person for something before it goes on.")
+        self.requests = MappingProxyType(dict(requests))
+        self.request_state, self.task_id = request_state, task_id
 
 
 class SchemaError(AutomateError):

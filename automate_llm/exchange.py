@@ -59,6 +59,23 @@ class Exchange:
             may_have_run=self.sent,
         )
 
+    def pause(self, seconds: float) -> None:
+        """Wait, with nothing under way, until the time is over or somebody stops the call.
+
+        Raises:
+            DeadlineExceeded: the deadline comes before the pause's end; it is then not waited for.
+            CallCancelled: somebody stopped the call.
+        """
+        if seconds >= self.remaining():
+            raise self.timed_out()
+        stopped = threading.Event()
+        forget = self.on_cancel(stopped.set)
+        try:
+            stopped.wait(seconds)
+        finally:
+            forget()
+        self.remaining()
+
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
         """In the block the deadline is at most so many seconds away."""

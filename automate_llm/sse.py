@@ -1,21 +1,38 @@
 """Server-sent events, parsed as they arrive. Source: WHATWG HTML, section 9.2."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from .exceptions import LimitExceeded
 
 MAX_EVENT_BYTES = 1024 * 1024
 
 _UTF8_MARK = b"\xef\xbb\xbf"
+_MAX_ID_CHARACTERS = 1_000
 
 
-def event_data(chunks: Iterable[bytes]) -> Iterator[bytes]:
+@dataclass(slots=True)
+class Cursor:
+    """Where a stream can be taken up again: its last event's id, and the pause in milliseconds
+    that the server asks for before. An id that no header may carry counts as none."""
+
+    id: str = ""
+    retry: int | None = None
+
+    def note_id(self, value: bytes) -> None:
+        """This was the id of an event that is complete."""
+        text = value.decode("latin-1")
+        plain = text.isascii() and text.isprintable() and text == text.strip()
+        self.id = text if plain and len(text) <= _MAX_ID_CHARACTERS else ""
+
+
+def event_data(chunks: Iterable[bytes], cursor: Cursor | None = None) -> Iterator[bytes]:
     """The data of each event of type `message` in a stream of bytes; see `events`."""
-    return (data for kind, data in events(chunks) if kind == "message")
+    return (data for kind, data in events(chunks, cursor) if kind == "message")
 
 
-def events(chunks: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
-    """The type and data of each event in a stream of bytes.
+def events(chunks: Iterable[bytes], cursor: Cursor | None = None) -> Iterator[tuple[str, bytes]]:
+    """The type and data of each event in a stream of bytes; `cursor` goes along.
 
     Events without data, comments and other fields are passed over; an event that the stream's
     end cuts off is dropped, as the standard says.
@@ -26,8 +43,11 @@ def events(chunks: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
     data: list[bytes] = []
     size = 0
     event_type = b""
+    event_id: bytes | None = None
     for line in _lines(chunks):
         if not line:
+            if cursor is not None and event_id is not None:
+                cursor.note_id(event_id)
             if data:
                 yield event_type.decode(errors="replace") or "message", b"\n".join(data)
             data, size, event_type = [], 0, b""
@@ -41,6 +61,10 @@ def events(chunks: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
             data.append(value)
         elif name == b"event":
             event_type = value
+        elif name == b"id" and b"\0" not in value:
+            event_id = value
+        elif name == b"retry" and cursor is not None and value.isdigit() and len(value) < 10:
+            cursor.retry = int(value)
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -115,6 +115,9 @@ class Discovery:
     `protocol` and `protocol_version` are what a later call must use. `digest` is a hash over
     the list as the server sent it: while it stays the same, so does everything in `tools`.
     `capabilities` are the ones of `prompts`, `resources` and `tools` that the server declares.
+    `list_changed` says whether it tells who listens when its tools change. `ttl` is for how many
+    seconds the list may be taken for fresh, `None` where the server does not say; a `private`
+    list is for this account only.
     `unchanged` is true where the caller knew that digest already; `tools` and `skipped` are then
     left empty.
     """
@@ -128,6 +131,9 @@ class Discovery:
     server_version: str = ""
     instructions: str = ""
     capabilities: tuple[str, ...] = ()
+    list_changed: bool = False
+    ttl: float | None = None
+    private: bool = False
     unchanged: bool = False
 
 
@@ -167,3 +173,43 @@ class Progress:
     progress: float
     total: float | None = None
     message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InputRequest:
+    """What a server wants to ask a person while a tool is being called.
+
+    `form` has a `message` and a `schema`, of one object with plain fields; `url` has a `message`
+    and an http or https address that only the person may open.
+    Source: MCP 2026-07-28, client/elicitation.
+    """
+
+    mode: Literal["form", "url"]
+    message: str
+    schema: dict[str, Any] = field(default_factory=dict)
+    url: str = ""
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The values that the schema proposes, by field."""
+        properties = self.schema.get("properties")
+        named = properties.items() if isinstance(properties, dict) else ()
+        return {
+            name: part["default"]
+            for name, part in named
+            if isinstance(part, dict) and "default" in part
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class InputAnswer:
+    """What a person answered; `content` are the form's fields, only of what was accepted."""
+
+    action: Literal["accept", "decline", "cancel"]
+    content: Mapping[str, Any] | None = None
+
+    def as_result(self) -> dict[str, Any]:
+        """The answer as the protocol writes it."""
+        if self.action != "accept" or self.content is None:
+            return {"action": self.action}
+        return {"action": self.action, "content": dict(self.content)}
