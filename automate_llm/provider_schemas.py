@@ -170,8 +170,10 @@ class _Copy:
         if any(branches):
             copy["anyOf"] = branches
             if "type" in copy:
-                of_all = copy.pop("type")
-                copy["anyOf"] = [{"type": of_all, **each} for each in branches]
+                of_all = {"type": copy.pop("type")}
+                if "items" in copy:  # a branch that is an array must say of what
+                    of_all["items"] = copy.pop("items")
+                copy["anyOf"] = [{**of_all, **each} for each in branches]
         if description := _described(flat, copy):
             copy["description"] = description
         return copy

@@ -107,6 +107,15 @@ def _of(schema: Any, **beside: Any) -> Any:
             {"type": "array", "items": {}, "description": "No item twice."},
         ),
         ({"title": "Colour"}, {"description": "Colour"}),
+        (
+            {"allOf": [{"type": "array"}], "oneOf": [{}, {"minItems": 1}]},
+            {
+                "anyOf": [
+                    {"type": "array", "items": {}},
+                    {"type": "array", "items": {}, "minItems": 1},
+                ]
+            },
+        ),
         ({"title": "Colour", "description": "Its colour"}, {"description": "Its colour"}),
         ({"description": "Hid\u200bden\U000e0041"}, {"description": "Hidden"}),
         ({"default": "hid\u200bden", "enum": ["a"]}, {"enum": ["a"]}),
