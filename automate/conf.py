@@ -57,6 +57,10 @@ class Settings:
     take `env` (values may be references as in `auth_secret_ref`) and `cwd`. Only here, never in a
     row, because whoever names a command can run anything."""
 
+    ENCRYPTION_KEYS: tuple[str, ...] = ()
+    """Fernet keys that encrypt stored OAuth tokens, newest first; references as in
+    `auth_secret_ref`. Empty: a key is derived from `SECRET_KEY`."""
+
     SYNC_THREADS: int = 8
     """Servers that one sync asks at the same time."""
 

@@ -18,21 +18,22 @@ def resolve_secret(reference: str) -> str:
         SecretUnavailable: the variable or file is missing or empty, or the value could not stand
             in a header. The message names the reference, never the value.
     """
-    kind, separator, name = reference.partition(":")
-    if separator and kind == "env":
-        source, value = f"The environment variable {name!r}", os.environ.get(name)
-    elif separator and kind == "file":
-        source, value = f"The file {name!r}", _file_text(name)
-    else:
-        source, value = "The secret", reference
-    if value is None:
-        raise SecretUnavailable(f"{source} is not there. Set it, or change the server's secret.")
+    source, value = _read(reference)
     value = value.removesuffix("\n").removesuffix("\r")
-    if not value.strip():
-        raise SecretUnavailable(f"{source} is empty. Set it, or change the server's secret.")
     if not (value.isascii() and value.isprintable()):
         raise SecretUnavailable(f"{source} has characters that no HTTP header may carry.")
     return value
+
+
+def resolve_private_key(reference: str) -> str:
+    """The private key (PEM) that `env:NAME` or `file:PATH` refers to.
+
+    Raises:
+        SecretUnavailable: the variable or file is missing or empty, or this is no reference.
+    """
+    if is_raw_secret(reference):
+        raise SecretUnavailable("A private key is given as env:VAR_NAME or file:/path only.")
+    return _read(reference)[1]
 
 
 def is_raw_secret(reference: str) -> bool:
@@ -58,6 +59,22 @@ def authentication_headers(auth_type: str, header_name: str, reference: str) -> 
             return {header_name: resolve_secret(reference)}
         case _:
             return {}
+
+
+def _read(reference: str) -> tuple[str, str]:
+    """What the reference leads to, in words, and the text that is there."""
+    kind, separator, name = reference.partition(":")
+    if separator and kind == "env":
+        source, value = f"The environment variable {name!r}", os.environ.get(name)
+    elif separator and kind == "file":
+        source, value = f"The file {name!r}", _file_text(name)
+    else:
+        source, value = "The secret", reference
+    if value is None:
+        raise SecretUnavailable(f"{source} is not there. Set it, or change the server's secret.")
+    if not value.strip():
+        raise SecretUnavailable(f"{source} is empty. Set it, or change the server's secret.")
+    return source, value
 
 
 def _file_text(path: str) -> str | None:

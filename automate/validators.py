@@ -12,6 +12,8 @@ from .stdio import PREFIX
 # RFC 9110, section 5.6.2: a field name is a token.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
+_SCOPES = re.compile(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*")
+
 # Headers that the client writes itself, or that change what a request means.
 _RESERVED_HEADERS = {
     "accept",
@@ -78,3 +80,23 @@ def validate_secret_reference(value: str) -> None:
         raise ValidationError(_("This has characters that no header may carry."), "characters")
     elif value.lower().startswith("bearer "):
         raise ValidationError(_("Leave out the word Bearer; it is added by itself."), "bearer")
+
+
+def validate_key_reference(value: str) -> None:
+    """`env:NAME` or `file:PATH`: a private key never lies in the database. Not quoted."""
+    kind, separator, name = value.partition(":")
+    if not separator or kind not in ("env", "file") or not name.strip() or "\0" in name:
+        raise ValidationError(_("Write env:VAR_NAME or file:/path."), code="reference")
+
+
+def validate_issuer(value: str) -> None:
+    """An authorization server's issuer: an address without query. Source: RFC 8414, section 2."""
+    validate_endpoint_url(value)
+    if value.startswith(PREFIX) or "?" in value:
+        raise ValidationError(_("This is not an issuer."), code="issuer")
+
+
+def validate_scopes(value: str) -> None:
+    """Scopes, one space between two. Source: RFC 6749, section 3.3."""
+    if not _SCOPES.fullmatch(value):
+        raise ValidationError(_("Write scopes with one space between two."), code="scopes")

@@ -1,23 +1,35 @@
 """MCP servers, as rows."""
 
+from dataclasses import dataclass, replace
 from typing import Self, cast
 
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Count, Q
 from django.utils.translation import gettext_lazy as _
 
+from automate.authorization import AccountAuthenticator
 from automate.conf import conf
 from automate.secrets import authentication_headers
 from automate.stdio import stdio_command
+from automate.token_store import RowTokenStore
 from automate.validators import (
     validate_endpoint_url,
     validate_header_name,
     validate_secret_reference,
 )
-from automate_llm.values import Connection, Protocols
+from automate_llm.authentication import Authenticator
+from automate_llm.exceptions import AuthorizationRequired
+from automate_llm.oauth import OAuthAuthenticator, OAuthConfig
+from automate_llm.oauth.values import Grant
+from automate_llm.values import Connectable, Connection, Protocols
 
+from .oauth import MCPServerOAuth, OAuthToken
 from .reviews import Review
+
+User = AbstractBaseUser | AnonymousUser
 
 
 class MCPServerQuerySet(models.QuerySet["MCPServer"]):
@@ -52,6 +64,8 @@ class MCPServer(models.Model):
         NONE = "none", _("No credential")
         BEARER = "bearer", _("Bearer token")
         API_KEY = "api_key", _("API key in a header")
+        OAUTH_CLIENT = "oauth_client", _("OAuth, this site's own access")
+        OAUTH_USER = "oauth_user", _("OAuth, each person connects an account")
 
     class Protocol(models.TextChoices):
         AUTO = "auto", _("Find out at sync")
@@ -80,7 +94,7 @@ class MCPServer(models.Model):
         _("protocol"), max_length=10, choices=Protocol.choices, default=Protocol.AUTO
     )
     auth_type = models.CharField(
-        _("authentication"), max_length=10, choices=AuthType.choices, default=AuthType.NONE
+        _("authentication"), max_length=20, choices=AuthType.choices, default=AuthType.NONE
     )
     auth_header = models.CharField(
         _("API key header"),
@@ -176,26 +190,79 @@ class MCPServer(models.Model):
         """What the operator chose: a protocol, or that a sync finds out."""
         return cast(Protocols, self.protocol)
 
-    def connection(self) -> Connection:
-        """What the client needs to reach this server, its secret read now.
+    @property
+    def oauth_settings(self) -> MCPServerOAuth:
+        """How this site is known to the authorization server; the defaults where nobody said."""
+        try:
+            return self.oauth
+        except MCPServerOAuth.DoesNotExist:
+            return MCPServerOAuth(server=self)
+
+    def connection(self, user: User | None = None) -> Connection:
+        """What the client needs to reach this server for somebody, its secrets read now.
 
         Raises:
-            MCPClientError: the secret is missing, or `stdio:NAME` names no command.
+            MCPClientError: a secret is missing, or `stdio:NAME` names no command.
+            AuthorizationRequired: the server needs to know for whom.
         """
         settings = conf()
         chosen = self.protocol != self.Protocol.AUTO or not self.settled_protocol
-        return Connection(
+        connection = Connection(
             slug=self.slug,
             endpoint_url=self.endpoint_url,
             headers=authentication_headers(self.auth_type, self.auth_header, self.auth_secret_ref),
             protocol=cast(Protocols, self.protocol if chosen else self.settled_protocol),
             protocol_version=self.protocol_version,
             timeout=self.timeout or settings.MCP_TIMEOUT,
+            principal="" if user is None else str(user.pk),
             private_hosts=settings.private_hosts(),
             command=stdio_command(self.endpoint_url),
+        )
+        authenticator = self._authenticator(connection, user)
+        return replace(connection, authenticator=authenticator) if authenticator else connection
+
+    def for_user(self, user: User) -> Connectable:
+        """This server as one person reaches it: with that person's account and nobody else's."""
+        return _ServerOfUser(self, user)
+
+    def oauth_config(self, redirect_uri: str = "", client_metadata_url: str = "") -> OAuthConfig:
+        """How this site is authorized here; the addresses matter to somebody who connects only.
+
+        Raises:
+            SecretUnavailable: the client's secret or private key cannot be had.
+        """
+        own = self.auth_type == self.AuthType.OAUTH_CLIENT
+        grant: Grant = "client_credentials" if own else "authorization_code"
+        return self.oauth_settings.config(grant, redirect_uri, client_metadata_url)
+
+    def token_store(self, user: User | None) -> RowTokenStore:
+        """Where this person's token is kept, or the site's own."""
+        return RowTokenStore(OAuthToken.objects.all(), self.pk, user.pk if user else None)
+
+    def _authenticator(self, connection: Connection, user: User | None) -> Authenticator | None:
+        if self.auth_type == self.AuthType.OAUTH_CLIENT:
+            return OAuthAuthenticator(connection, self.oauth_config(), self.token_store(None))
+        if self.auth_type != self.AuthType.OAUTH_USER:
+            return None
+        if user is None or user.pk is None:
+            raise AuthorizationRequired(
+                f"{self.name} is used with each person's own account, and nobody's is at hand. "
+                "Connect yours first."
+            )
+        return AccountAuthenticator(
+            connection, self.oauth_config(), self.token_store(user), self.name
         )
 
     def mark_failed(self, error: str) -> None:
         """The last sync failed; its tools stay as they were."""
         self.last_error = error[:500]
         MCPServer.objects.filter(pk=self.pk).update(last_error=self.last_error)
+
+
+@dataclass(frozen=True, slots=True)
+class _ServerOfUser:
+    server: MCPServer
+    user: User
+
+    def connection(self) -> Connection:
+        return self.server.connection(self.user)
