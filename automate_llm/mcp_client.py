@@ -5,6 +5,7 @@ from typing import Any
 
 from .breaker import breaker_of
 from .cancellation import Cancellation
+from .content import checked_blocks
 from .exceptions import (
     ConnectionFailed,
     MCPClientError,
@@ -170,7 +171,7 @@ def _scrubbed(result: ToolResult, secrets: tuple[str, ...]) -> ToolResult:
     content, structured = cleaned(list(result.content)), cleaned(result.structured)
     if secrets:
         content, structured = redacted(content, secrets), redacted(structured, secrets)
-    return replace(result, content=tuple(content), structured=structured)
+    return replace(result, content=checked_blocks(content, secrets), structured=structured)
 
 
 def _scrubbing(on_progress: OnProgress, connection: Connection) -> OnProgress:

@@ -87,7 +87,7 @@ def canonical_bytes(schema: Mapping[str, Any]) -> bytes:
     return data
 
 
-def examine(schema: Mapping[str, Any]) -> CheckedSchema:
+def examine(schema: Mapping[str, Any], *, of_arguments: bool = True) -> CheckedSchema:
     """Walk the whole schema; everything but its size and its characters is looked at here.
 
     Raises:
@@ -95,7 +95,7 @@ def examine(schema: Mapping[str, Any]) -> CheckedSchema:
     """
     if type(schema) is not dict:
         _refuse(None, "must be a JSON object")
-    if schema.get("type", "object") != "object":
+    if of_arguments and schema.get("type", "object") != "object":
         _refuse((None, "type"), 'must be "object", since arguments always are one')
     return _Walk(schema).run()
 

@@ -1,4 +1,4 @@
-"""Arguments that a model wrote, held to the tool's own schema.
+"""Arguments that a model wrote, and what a tool answered, held to the tool's own schemas.
 
 JSON Schema 2020-12 in full (2019-09 and draft-07 where `$schema` says so), by jsonschema's
 keywords. Nothing is fetched, and a check ends within its time whatever the schema and the
@@ -40,11 +40,14 @@ class _Programs:
         self._bytes = 0
         self._kept: OrderedDict[Hashable, tuple[Program, int]] = OrderedDict()
 
-    def get(self, schema: Mapping[str, Any], key: Hashable | None) -> Program:
+    def get(
+        self, schema: Mapping[str, Any], key: Hashable | None, *, of_arguments: bool
+    ) -> Program:
         data = b""
         if key is None:
             data = canonical_bytes(schema)
             key = hashlib.blake2b(data, digest_size=16).digest()
+        key = of_arguments, key
         with self._lock:
             if kept := self._kept.get(key):
                 self._kept.move_to_end(key)
@@ -52,7 +55,7 @@ class _Programs:
         data = data or canonical_bytes(schema)
         # Its own copy: the caller may change what it passed.
         own = json.loads(data)
-        program = Program(own, examine(own))
+        program = Program(own, examine(own, of_arguments=of_arguments))
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = (program, len(data))
@@ -82,12 +85,47 @@ def validate_arguments(
         InvalidArguments: they do not fit; `problems` are sentences for the model, at most 8.
         SchemaError: the schema is broken, or the check could not be ended within its limits.
     """
-    _check_limits(arguments)
+    if type(arguments) is not dict:
+        raise InvalidArguments(["$ must be a JSON object."])
+    if problems := _problems(schema, arguments, key, time_limit, of_arguments=True):
+        raise InvalidArguments(problems)
+
+
+def validate_output(
+    schema: Mapping[str, Any],
+    value: Any,
+    *,
+    key: Hashable | None = None,
+    time_limit: float = TIME_LIMIT,
+) -> tuple[str, ...]:
+    """How any JSON value differs from a tool's `output_schema`; empty where it fits.
+
+    Nothing is raised: the tool has done its work, and its result counts. A schema that cannot be
+    held to its limits is one of the problems.
+    Source: MCP 2026-07-28, server/tools, "Output Schema".
+    """
     try:
-        program = _programs.get(schema, key)
-        problems = Evaluation(program, Clock(time_limit)).descend(arguments, program.schema)
+        return tuple(_problems(schema, value, key, time_limit, of_arguments=False))
+    except InvalidArguments as exc:
+        return exc.problems
+    except SchemaError as exc:
+        return (f"The output schema itself cannot be used: {exc}",)
+
+
+def _problems(
+    schema: Mapping[str, Any],
+    value: Any,
+    key: Hashable | None,
+    time_limit: float,
+    *,
+    of_arguments: bool,
+) -> list[str]:
+    _check_limits(value)
+    try:
+        program = _programs.get(schema, key, of_arguments=of_arguments)
+        problems = Evaluation(program, Clock(time_limit)).descend(value, program.schema)
         if (first := next(problems, None)) is None:
-            return
+            return []
         sentences = {sentence(first): None}
         for problem in islice(problems, 10 * MAX_PROBLEMS):
             sentences[sentence(problem)] = None
@@ -95,7 +133,7 @@ def validate_arguments(
                 break
     except TooSlow:
         raise SchemaError(
-            f"Holding the arguments to the schema took more than {time_limit:g} s of computing; "
+            f"Holding the value to the schema took more than {time_limit:g} s of computing; "
             "simplify its patterns and references."
         ) from None
     except TooLong:
@@ -105,17 +143,15 @@ def validate_arguments(
     except RecursionError:
         raise SchemaError(
             "The schema's references lead in a circle, or it is nested too deep together with "
-            "the arguments; flatten it."
+            "the value; flatten it."
         ) from None
-    raise InvalidArguments(list(sentences))
+    return list(sentences)
 
 
-def _check_limits(arguments: Any) -> None:
-    """Refuse what is no JSON object of ordinary size, before any schema sees it."""
-    if type(arguments) is not dict:
-        raise InvalidArguments(["$ must be a JSON object."])
+def _check_limits(value: Any) -> None:
+    """Refuse what is no JSON value of ordinary size, before any schema sees it."""
     try:
-        text = ENCODE(arguments)
+        text = ENCODE(value)
         size = len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError:
         raise InvalidArguments(["$ holds half a surrogate pair, which is no character."]) from None
@@ -127,5 +163,5 @@ def _check_limits(arguments: Any) -> None:
         raise InvalidArguments([f"$ has {size:,} bytes; at most {MAX_ARGUMENTS:,} are allowed."])
     if "\\u0000" in text and NUL.search(text):
         raise InvalidArguments(["$ holds a NUL character (\\u0000); leave it out."])
-    if nested_deeper(arguments, MAX_DEPTH):
+    if isinstance(value, dict | list) and nested_deeper(value, MAX_DEPTH):
         raise InvalidArguments([f"$ is nested deeper than {MAX_DEPTH} levels; make it flatter."])

@@ -167,7 +167,7 @@ def declared_capabilities(about: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def tool_result(result: Mapping[str, Any]) -> ToolResult:
-    """The result of `tools/call` as a value.
+    """The result of `tools/call` as a value, its blocks still unchecked.
 
     Raises:
         ProtocolError: it is of a kind that this client does not know.
@@ -183,7 +183,7 @@ def tool_result(result: Mapping[str, Any]) -> ToolResult:
     if not isinstance(content, list):
         raise ProtocolError("The tool's result has no list of content.", may_have_run=True)
     return ToolResult(
-        content=tuple(block for block in content if _is_block(block)),
+        content=tuple(content),
         structured=result.get("structuredContent"),
         has_structured="structuredContent" in result,
         is_error=result.get("isError") is True,
@@ -202,9 +202,3 @@ def text(value: object) -> str:
 
 def _no_version() -> ProtocolError:
     return ProtocolError("The server speaks no protocol version that this client knows.")
-
-
-def _is_block(block: object) -> bool:
-    if not isinstance(block, dict) or not isinstance(block.get("type"), str):
-        return False
-    return block["type"] != "text" or isinstance(block.get("text"), str)

@@ -10,6 +10,13 @@ def text(value):
     return {"type": "text", "text": value}
 
 
+def media(kind, media_type, **parts):
+    return {"type": kind, "mimeType": media_type, **parts}
+
+
+blob = {"uri": "file:a", "mimeType": "application/pdf", "file": "ab", "bytes": 2_048}
+
+
 @pytest.mark.parametrize(
     ("result", "shown"),
     [
@@ -20,8 +27,27 @@ def text(value):
         (ToolResult((text("x"),), None, has_structured=True), "null"),
         (ToolResult((), "plain", has_structured=True), "plain"),
         (ToolResult((), 0, has_structured=True), "0"),
-        (ToolResult(({"type": "image", "mimeType": "image/png", "data": "aGk="},)), None),
-        (ToolResult(({"type": "audio"},)), None),
+        (ToolResult((media("image", "image/png", data="aGk="),)), "[image image/png]"),
+        (
+            ToolResult((media("image", "image/png", file="ab", bytes=12_288),)),
+            "[image image/png, 12 KB, shown to the person]",
+        ),
+        (
+            ToolResult((media("audio", "audio/wav", file="ab", bytes=3_000_000),)),
+            "[audio audio/wav, 2.9 MB, given to the person]",
+        ),
+        (
+            ToolResult((text("{}"), media("image", "image/png", file="ab", bytes=9)), {}, True),
+            "{}\n[image image/png, 9 bytes, shown to the person]",
+        ),
+        (
+            ToolResult(({"type": "resource", "resource": blob},)),
+            "[resource file:a application/pdf, 2 KB, given to the person]",
+        ),
+        (
+            ToolResult(({"type": "unusable", "kind": "image", "reason": "it has no data"},)),
+            "[image left out: it has no data]",
+        ),
         (
             ToolResult(({"type": "resource", "resource": {"uri": "file:a", "text": "A"}},)),
             "[resource file:a]\nA",
@@ -36,11 +62,7 @@ def text(value):
 def test_a_model_is_shown_the_data_once_and_other_content_by_name(result, shown):
     seen = model_text(result, 1_000)
 
-    if shown is None:
-        assert seen.endswith("shown to the person only]")
-        assert "aGk=" not in seen
-    else:
-        assert seen == shown
+    assert seen == shown
 
 
 def test_a_long_result_is_cut_and_says_so():
