@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from sqlite3 import SQLITE_LIMIT_VARIABLE_NUMBER
 from typing import Any
 
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 from django.db import connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
@@ -25,7 +27,7 @@ from automate_llm.values import Connection, Discovery, Protocols, SkippedTool, T
 
 from .conf import conf
 from .definitions import Definition, definition_hash, schema_problem
-from .models import MCPServer, MCPTool
+from .models import MCPServer, MCPTool, OAuthToken
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ _WRITTEN = [
     "changed_at",
 ]
 
+User = AbstractBaseUser | AnonymousUser
 _EDITED = "It was edited while it was asked; sync it again."
 
 
@@ -195,18 +198,23 @@ def _rechecked(tool: MCPTool) -> MCPTool:
     return row
 
 
-def sync_server(server: MCPServer) -> SyncReport:
+def sync_server(server: MCPServer, *, user: User | None = None) -> SyncReport:
     """Bring one server's tools up to date; whatever goes wrong stands in the report."""
-    return sync_servers([server])[0]
+    return sync_servers([server], user=user)[0]
 
 
 def sync_servers(
-    servers: Iterable[MCPServer], progress: Callable[[SyncReport], object] | None = None
+    servers: Iterable[MCPServer],
+    progress: Callable[[SyncReport], object] | None = None,
+    *,
+    user: User | None = None,
 ) -> list[SyncReport]:
     """Bring the tools of all these servers up to date, enabled or not.
 
     They are asked in parallel and stored as their answers arrive; `progress` is then called.
-    One server's failure is its own. The reports are in the order of the servers.
+    One server's failure is its own. The reports are in the order of the servers. A server to
+    which each person connects an account is asked with the account of `user`, or else with the
+    one that a member of staff connected first.
     """
     servers = list(servers)
     reports: dict[int, SyncReport] = {}
@@ -222,7 +230,7 @@ def sync_servers(
     try:
         for position, server in enumerate(servers):
             try:
-                connection = server.connection()
+                connection = server.connection(_asking(server, user))
             except MCPClientError as exc:
                 finished(position, _failed(server, str(exc)))
             else:
@@ -241,6 +249,17 @@ def _known_digests(servers: Iterable[MCPServer]) -> dict[int, str]:
     """The digests of lists that are stored whole, which need not be walked again, by server."""
     stored = MCPServer.objects.filter(pk__in=[server.pk for server in servers]).with_tool_counts()
     return {row.pk: row.tools_digest for row in stored if row.tool_count == row.listed_count}
+
+
+def _asking(server: MCPServer, user: User | None) -> User | None:
+    """Whose account the server is asked with; nobody's where it has a credential of its own."""
+    if server.auth_type != MCPServer.AuthType.OAUTH_USER:
+        return None
+    if user is not None:
+        return user
+    accounts = OAuthToken.objects.connected().of_staff().filter(server=server)
+    first = accounts.select_related("user").order_by("connected_at").first()
+    return first.user if first is not None else None
 
 
 def _discover(connection: Connection, chosen: Protocols, known_digest: str) -> Discovery:

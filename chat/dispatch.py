@@ -15,6 +15,7 @@ from automate.catalog import tool_for_call
 from automate.conf import Settings
 from automate_llm.cancellation import Cancellation
 from automate_llm.exceptions import (
+    AuthorizationRequired,
     CallCancelled,
     InvalidArguments,
     MCPClientError,
@@ -32,6 +33,7 @@ from .limits import TurnLimits
 from .models import ToolCall, Turn, TurnEvent
 
 Outcome = ToolResult | Exception
+_OUTCOME = ("status", "result", "result_text", "error", "needs_account", "finished_at")
 _MAX_ARGUMENT_CHARACTERS = 1_000_000
 
 
@@ -149,10 +151,10 @@ class Dispatcher:
             self._log.append(TurnEvent.Kind.CALL, call=call.pk)
 
     def _outcome(self, call: ToolCall, on_progress: Any) -> Outcome:
-        """What came of the call. Touches the network and no row."""
+        """What came of the call. Touches the network and no row but an account's token."""
         if call.tool is None or call.arguments is None:
             return MCPClientError(_("The tool is gone."))
-        client = MCPClient(call.tool.server, principal=str(self._user.pk))
+        client = MCPClient(call.tool.server.for_user(self._user))
         try:
             return client.call(
                 call.tool.name,
@@ -174,7 +176,7 @@ class Dispatcher:
         else:
             self._store_failure(call, outcome)
         with transaction.atomic():
-            call.save(update_fields=["status", "result", "result_text", "error", "finished_at"])
+            call.save(update_fields=_OUTCOME)
             self._log.append(TurnEvent.Kind.CALL, call=call.pk)
 
     def _store_failure(self, call: ToolCall, error: Exception) -> None:
@@ -182,6 +184,7 @@ class Dispatcher:
             raise error
         uncertain = error.may_have_run
         call.error = str(error)[:400]
+        call.needs_account = isinstance(error, AuthorizationRequired)
         if uncertain:
             call.error += " " + _("The tool may have done its work.")
         if isinstance(error, CallCancelled):

@@ -256,6 +256,11 @@ class ToolCall(models.Model):
         help_text=_("Cut at a limit, and marked."),
     )
     error = models.CharField(_("error"), max_length=500, blank=True, default="")
+    needs_account = models.BooleanField(
+        _("needs an account"),
+        default=False,
+        help_text=_("The person must connect an account of the server first."),
+    )
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)

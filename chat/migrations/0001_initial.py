@@ -264,6 +264,14 @@ class Migration(migrations.Migration):
                     models.CharField(blank=True, default="", max_length=500, verbose_name="error"),
                 ),
                 (
+                    "needs_account",
+                    models.BooleanField(
+                        default=False,
+                        help_text="The person must connect an account of the server first.",
+                        verbose_name="needs an account",
+                    ),
+                ),
+                (
                     "created_at",
                     models.DateTimeField(default=django.utils.timezone.now, verbose_name="created"),
                 ),

@@ -4,6 +4,8 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import Any
 
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.management.base import BaseCommand, CommandError
 
 from automate.models import MCPServer
@@ -29,6 +31,12 @@ class Command(BaseCommand):
         chosen.add_argument(
             "--all", action="store_true", help="Also the servers that are switched off."
         )
+        parser.add_argument(
+            "--user",
+            metavar="NAME",
+            help="Whose account asks the servers to which each person connects one; else the "
+            "account that a member of staff connected first.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         servers = self._chosen(options["server"], everything=options["all"])
@@ -36,7 +44,8 @@ class Command(BaseCommand):
             if options["verbosity"]:
                 self.stdout.write(self._nothing_to_do())
             return
-        reports = sync_servers(servers, self._say if options["verbosity"] > 1 else None)
+        say = self._say if options["verbosity"] > 1 else None
+        reports = sync_servers(servers, say, user=_person(options["user"]))
         if options["verbosity"]:
             self._table(reports)
         if failed := [report.slug for report in reports if report.error]:
@@ -76,6 +85,16 @@ class Command(BaseCommand):
         for report, row in zip(reports, rows, strict=True):
             style = self.style.ERROR if report.error else self.style.SUCCESS
             self.stdout.write(style(_line(row, widths)))
+
+
+def _person(name: str | None) -> AbstractBaseUser | None:
+    if name is None:
+        return None
+    people = get_user_model()
+    try:
+        return people.objects.get_by_natural_key(name)
+    except people.DoesNotExist:
+        raise CommandError(f"Nobody has the user name {name!r}.") from None
 
 
 def _row(report: SyncReport) -> tuple[str, ...]:
