@@ -98,6 +98,8 @@ def plain_uri(value: object) -> str:
     """A URI as it came, where it is one that may be shown and sent back; empty otherwise."""
     if not isinstance(value, str) or len(value) > MAX_URI_CHARACTERS or not value.isprintable():
         return ""
+    if "\ufffd" in value:  # stands for what no database stores
+        return ""
     return value if clean_text(value, 4 * MAX_URI_CHARACTERS) == value.strip() else ""
 
 

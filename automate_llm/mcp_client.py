@@ -1,5 +1,7 @@
-"""The client for MCP servers: one object, two things to do, every failure one kind of error."""
+"""The client for MCP servers: one object, every failure one kind of error."""
 
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -14,11 +16,13 @@ from .exceptions import (
     UnexpectedStatus,
 )
 from .exchange import Exchange
+from .offerings import FilledPrompt, Offerings, contents_of, filled_prompt, offerings_of
 from .redaction import redacted
 from .strict_json import cleaned, dumps
 from .tool_lists import discovery_of
-from .transports.base import Listing, OnProgress, Transport
+from .transports.base import Asking, Listing, OnProgress, Transport
 from .transports.http_sse import SSETransport
+from .transports.protocol import declared_capabilities
 from .transports.rest import RestTransport
 from .transports.stdio import StdioTransport
 from .transports.streamable_http import StreamableHTTPTransport
@@ -105,9 +109,89 @@ class MCPClient:
             )
         return _scrubbed(result, connection.secrets)
 
+    def discover_resources(self) -> list[dict[str, Any]]:
+        """Every resource and template of resources as a dict: `uri`, `name`, `title`,
+        `description`, `mime_type`, `size`, `is_template`.
+
+        Raises:
+            MCPClientError: the list could not be had.
+        """
+        found = self.discover_offerings(only={"resources"})
+        return [resource.as_dict() for resource in found.resources]
+
+    def discover_prompts(self) -> list[dict[str, Any]]:
+        """Every prompt as a dict: `name`, `title`, `description`, and `arguments`, each with
+        `name`, `title`, `description`, `required`.
+
+        Raises:
+            MCPClientError: the list could not be had.
+        """
+        return [prompt.as_dict() for prompt in self.discover_offerings(only={"prompts"}).prompts]
+
+    def discover_offerings(
+        self,
+        cancellation: Cancellation | None = None,
+        *,
+        only: Collection[str] = ("prompts", "resources"),
+        declared: Collection[str] | None = None,
+    ) -> Offerings:
+        """The lists named in `only`, where the server declares them; read-only.
+
+        `declared` are the capabilities that a discovery found; without them the server is asked.
+
+        Raises:
+            MCPClientError: a list could not be had.
+        """
+        connection = self._connection()
+        with _asking(connection, cancellation) as asking:
+            known = declared_capabilities(asking.about()) if declared is None else declared
+            return offerings_of(asking, set(only) & set(known), connection.secrets)
+
+    def read_resource(
+        self, uri: str, *, cancellation: Cancellation | None = None
+    ) -> tuple[dict[str, Any], ...]:
+        """What a resource holds: blocks of type `resource`, with `text`, or `blob` in Base64.
+
+        Raises:
+            MCPClientError: it could not be had.
+        """
+        connection = self._connection()
+        with (
+            breaker_of(connection.slug, connection.endpoint_url).guarding(),
+            _asking(connection, cancellation) as asking,
+        ):
+            return contents_of(asking, uri, connection.secrets)
+
+    def get_prompt(
+        self,
+        name: str,
+        arguments: Mapping[str, str] | None = None,
+        *,
+        cancellation: Cancellation | None = None,
+    ) -> FilledPrompt:
+        """A prompt's messages with these arguments filled in.
+
+        Raises:
+            MCPClientError: it could not be had.
+        """
+        connection = self._connection()
+        _check_arguments(dict(arguments or {}))
+        with (
+            breaker_of(connection.slug, connection.endpoint_url).guarding(),
+            _asking(connection, cancellation) as asking,
+        ):
+            return filled_prompt(asking, name, arguments or {}, connection.secrets)
+
     def _connection(self) -> Connection:
         connection = self._server.connection()
         return replace(connection, principal=self._principal) if self._principal else connection
+
+
+@contextmanager
+def _asking(connection: Connection, cancellation: Cancellation | None) -> Iterator[Asking]:
+    exchange = Exchange(connection.timeout, cancellation)
+    with _transport(connection, exchange).asking(exchange) as asking:
+        yield asking
 
 
 def _listing(connection: Connection, exchange: Exchange) -> Listing:

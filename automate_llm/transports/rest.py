@@ -1,6 +1,7 @@
 """The simple HTTP dialect: `GET {endpoint}/tools` and `POST {endpoint}/execute`."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from automate_llm import strict_json
@@ -47,9 +48,14 @@ class RestTransport:
             'The server\'s answer to POST /execute has no "result".', may_have_run=True
         )
 
-    def asking(self, exchange: Exchange) -> AbstractContextManager[Asking]:
+    @contextmanager
+    def asking(self, exchange: Exchange) -> Iterator[Asking]:
         """There is nothing else to ask."""
-        raise MCPClientError("The simple HTTP dialect has tools only; nothing was sent.")
+
+        def ask(method: str, params: dict[str, Any]) -> dict[str, Any]:
+            raise MCPClientError("The simple HTTP dialect has tools only; nothing was sent.")
+
+        yield Asking(dict, ask)
 
     def _exchange(self, exchange: Exchange, method: str, path: str, body: bytes | None) -> Any:
         headers = {"Accept": "application/json", "User-Agent": "django-automate"}

@@ -39,6 +39,15 @@ def sdk(request: pytest.FixtureRequest) -> Connection:
     return _sdk(request.param)
 
 
+def test_resources_and_prompts_are_found_and_read(sdk: Connection) -> None:
+    client = MCPClient(sdk)
+
+    assert [each["uri"] for each in client.discover_resources()] == ["note://today"]
+    assert [each["name"] for each in client.discover_prompts()] == ["greet"]
+    assert client.read_resource("note://today")[0]["resource"]["text"] == "paint the fence"
+    assert "Ann" in client.get_prompt("greet", {"name": "Ann"}).messages[0].content["text"]
+
+
 def test_tools_are_found_and_called(sdk: Connection) -> None:
     found = MCPClient(sdk).discover()
 

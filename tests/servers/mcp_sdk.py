@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import uvicorn
 from mcp.server.context import ServerRequestContext
@@ -31,6 +31,9 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .recording import Seen
+
+if TYPE_CHECKING:
+    from .mcp_offerings import Offered
 
 ANYTHING = {"type": "object"}
 MODERN = "2026-07-28"
@@ -72,6 +75,7 @@ class SDKServer:
     `page_size` splits the tool list in pages; 0 sends it whole.
     `sse` serves the transport of 2024-11-05 instead of streamable HTTP.
     `legacy_only` answers 400 to the stateless protocol, as a server of 2025 does.
+    `offered` are resources and prompts; without it the server does not declare them.
     `refuse_with` is an HTTP status that every request gets; 0 serves them.
     """
 
@@ -89,6 +93,7 @@ class SDKServer:
         api_key_header: str = "X-API-Key",
         legacy_only: bool = False,
         sse: bool = False,
+        offered: "Offered | None" = None,
     ) -> None:
         self.tools = list(tools)
         self.page_size = page_size
@@ -108,6 +113,7 @@ class SDKServer:
             instructions=instructions,
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
+            **(offered.handlers() if offered is not None else {}),
         )
         app = (
             _sse_app(sdk)

@@ -60,5 +60,17 @@ async def until_cancelled() -> str:
     return "cancelled"
 
 
+@server.resource("note://today")
+def today() -> str:
+    """What is on today."""
+    return "paint the fence"
+
+
+@server.prompt()
+def greet(name: str) -> str:
+    """Greet somebody."""
+    return f"Say hello to {name}."
+
+
 if __name__ == "__main__":
     server.run("stdio")
