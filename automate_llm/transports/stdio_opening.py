@@ -8,7 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from automate_llm.exceptions import DeadlineExceeded, MCPClientError, ProtocolError, RPCError
+from automate_llm.exceptions import (
+    ConnectionFailed,
+    DeadlineExceeded,
+    MCPClientError,
+    ProtocolError,
+    RPCError,
+)
 from automate_llm.exchange import Exchange
 from automate_llm.processes import End, Process
 from automate_llm.values import StdioCommand
@@ -56,7 +62,12 @@ def opened(
         if known_version in HANDSHAKE_VERSIONS:
             with suppress(RPCError):
                 return _initialized(channel, exchange)
-        return _probed(channel, exchange)
+        try:
+            return _probed(channel, exchange)
+        except ConnectionFailed:
+            # Some older servers, the Python SDK's among them, end at a request they do not know.
+            channel = Channel(command, on_end)
+            return _initialized(channel, exchange)
     except MCPClientError as exc:
         channel.process.fail(End(ProtocolError, "The server's command did not open a session."))
         if isinstance(exc, RPCError):

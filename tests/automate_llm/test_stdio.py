@@ -100,6 +100,7 @@ def test_a_call_that_is_stopped_is_cancelled_at_the_server(sdk: Connection) -> N
         ("legacy", "2025-06-18", ["server/discover", "initialize", "notifications/initialized"]),
         ("older", "2025-06-18", ["server/discover", "initialize", "notifications/initialized"]),
         ("mute", "2025-06-18", ["server/discover", "initialize", "notifications/initialized"]),
+        ("fragile", "2025-06-18", ["initialize", "notifications/initialized"]),
     ],
 )
 def test_the_version_is_settled_as_the_specification_says(
@@ -135,7 +136,8 @@ def test_a_modern_request_carries_its_metadata_and_a_progress_token() -> None:
     meta = call["params"]["_meta"]
     assert meta["io.modelcontextprotocol/protocolVersion"] == "2026-07-28"
     assert meta["io.modelcontextprotocol/clientInfo"]["name"] == "django-automate"
-    assert meta["io.modelcontextprotocol/clientCapabilities"] == {}
+    extensions = {"io.modelcontextprotocol/tasks": {}}
+    assert meta["io.modelcontextprotocol/clientCapabilities"] == {"extensions": extensions}
     assert meta["progressToken"] == call["id"]
 
 

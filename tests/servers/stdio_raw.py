@@ -129,6 +129,8 @@ def handle(request: dict[str, Any]) -> None:
             refuse(request, -32022, {"supported": ["2030-01-01"]})
         case "server/discover" if start == "mute":
             return
+        case "server/discover" if start == "fragile":
+            sys.exit(1)
         case "initialize" if start in ("modern", "refusing"):
             refuse(request, -32600)
         case "initialize":
