@@ -7,8 +7,12 @@ automate.E004  a model lacks what it needs, or has a key that we do not know
 automate.E005  EXECUTOR names none that we know
 automate.E006  an entry of MCP_PRIVATE_HOSTS is no `host` or `host:port`
 automate.E007  an entry of STDIO_SERVERS cannot be started as it stands
+automate.E008  an entry of ENCRYPTION_KEYS is no key
+automate.E009  a server wants OAuth, and its libraries are not installed (`check --database`)
 automate.W001  no model is called 'default'
 automate.W002  a server's secret lies in the database as it is (`check --database default`)
+automate.W003  a server's OAuth client is pinned to no issuer (`check --database default`)
+automate.W004  a key of ENCRYPTION_KEYS cannot be read
 """
 
 import difflib
@@ -16,6 +20,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
+from importlib.util import find_spec
 from typing import Any
 
 from django.apps import AppConfig
@@ -23,9 +28,12 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections
 
+from automate_llm.exceptions import SecretUnavailable
+
 from .conf import EXECUTORS, MODEL_KEYS, Settings, known_settings
-from .models import MCPServer
-from .secrets import is_raw_secret
+from .encryption import is_key
+from .models import MCPServer, MCPServerOAuth
+from .secrets import is_raw_secret, resolve_secret
 from .stdio import problems_of
 
 # RFC 1123, section 2.1: a host name is labels of letters, digits and hyphens.
@@ -94,9 +102,11 @@ def check_secrets(
     """Whether a server's secret lies in the database instead of being referred to."""
     found: list[CheckMessage] = []
     for alias in databases or ():
-        if MCPServer._meta.db_table not in connections[alias].introspection.table_names():
+        if MCPServerOAuth._meta.db_table not in connections[alias].introspection.table_names():
             continue
-        servers = MCPServer.objects.using(alias).exclude(auth_secret_ref="").order_by("slug")
+        servers = MCPServer.objects.using(alias).order_by("slug")
+        own = servers.exclude(auth_secret_ref="").values_list("slug", "auth_secret_ref")
+        of_clients = servers.exclude(oauth=None).values_list("slug", "oauth__client_secret_ref")
         found += [
             Warning(
                 f"The secret of the MCP server {slug!r} lies in the database as it is.",
@@ -104,10 +114,48 @@ def check_secrets(
                 "file:/path.",
                 id="automate.W002",
             )
-            for slug, reference in servers.values_list("slug", "auth_secret_ref")
+            for slug, reference in (*own, *of_clients)
             if is_raw_secret(reference)
         ]
     return found
+
+
+@register(Tags.database)
+def check_oauth(
+    app_configs: Sequence[AppConfig] | None = None,
+    databases: Sequence[str] | None = None,
+    **options: Any,
+) -> list[CheckMessage]:
+    """Whether the servers behind OAuth have what they need."""
+    found: list[CheckMessage] = []
+    for alias in databases or ():
+        tables = connections[alias].introspection.table_names()
+        if MCPServerOAuth._meta.db_table not in tables:
+            continue
+        servers = MCPServer.objects.using(alias).filter(auth_type__startswith="oauth")
+        for slug in servers.order_by("slug").values_list("slug", flat=True):
+            found += _missing_libraries(slug)
+        loose = MCPServerOAuth.objects.using(alias).filter(issuer="").exclude(client_id="")
+        for slug in loose.order_by("server__slug").values_list("server__slug", flat=True):
+            found.append(
+                Warning(
+                    f"The OAuth client of the MCP server {slug!r} is pinned to no issuer: the "
+                    "server itself says where its secret is sent.",
+                    hint="Enter the issuer on the server's page in the admin.",
+                    id="automate.W003",
+                )
+            )
+    return found
+
+
+def _missing_libraries(slug: str) -> Iterator[CheckMessage]:
+    missing = [name for name in ("cryptography", "jwt") if find_spec(name) is None]
+    if missing:
+        yield Error(
+            f"The MCP server {slug!r} wants OAuth, and {' and '.join(missing)} cannot be imported.",
+            hint="Install django-automate with the extra 'oauth'.",
+            id="automate.E009",
+        )
 
 
 def _unknown_settings(chosen: Mapping[str, Any]) -> Iterator[CheckMessage]:
@@ -156,6 +204,8 @@ def _wrong_values(chosen: Mapping[str, Any]) -> Iterator[CheckMessage]:
                 hint='Write it as {"command": ["program", "argument"], "env": {}, "cwd": "/path"}.',
                 id="automate.E007",
             )
+    for position, reference in enumerate(chosen.get("ENCRYPTION_KEYS", ())):
+        yield from _wrong_key(position, reference)
     for entry in chosen.get("MCP_PRIVATE_HOSTS", ()):
         if not _is_host(entry):
             yield Error(
@@ -164,6 +214,24 @@ def _wrong_values(chosen: Mapping[str, Any]) -> Iterator[CheckMessage]:
                 "'[::1]:8080'; no scheme, path, wildcard or network.",
                 id="automate.E006",
             )
+
+
+def _wrong_key(position: int, reference: str) -> Iterator[CheckMessage]:
+    where = f"AUTOMATE['ENCRYPTION_KEYS'][{position}]"
+    try:
+        key = resolve_secret(reference)
+    except SecretUnavailable as exc:
+        yield Warning(
+            f"{where} cannot be read, so that no OAuth token can. {exc}", id="automate.W004"
+        )
+        return
+    if not is_key(key):
+        yield Error(
+            f"{where} is no Fernet key.",
+            hint="Make one: python -c 'from cryptography.fernet import Fernet; "
+            "print(Fernet.generate_key().decode())'.",
+            id="automate.E008",
+        )
 
 
 def _wrong_model(alias: str, model: Mapping[str, Any]) -> Iterator[CheckMessage]:

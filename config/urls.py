@@ -13,6 +13,7 @@ login = auth_views.LoginView.as_view(template_name="chat/login.html")
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="chat:index")),
     path("chat/", include("chat.urls")),
+    path("mcp/", include("automate.urls")),
     path("login/", strict_content(login), name="login"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),

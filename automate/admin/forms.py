@@ -1,4 +1,4 @@
-"""The form of a server, whose secret goes in and never comes back."""
+"""The forms of a server, whose secrets go in and never come back."""
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -6,13 +6,19 @@ from django import forms
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from automate.models import MCPServer
+from automate.models import MCPServer, MCPServerOAuth
 from automate.secrets import masked_secret
 
 if TYPE_CHECKING:
     ServerModelForm = forms.ModelForm[MCPServer]
+    OAuthModelForm = forms.ModelForm[MCPServerOAuth]
+    OAuthInlineFormSet = forms.BaseInlineFormSet[MCPServerOAuth, MCPServer, OAuthModelForm]
 else:
-    ServerModelForm = forms.ModelForm
+    ServerModelForm = OAuthModelForm = forms.ModelForm
+    OAuthInlineFormSet = forms.BaseInlineFormSet
+
+
+_NEED_SECRET = (MCPServer.AuthType.BEARER, MCPServer.AuthType.API_KEY)
 
 
 class SecretInput(forms.TextInput):
@@ -50,16 +56,7 @@ class MCPServerForm(ServerModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._stored = self.instance.auth_secret_ref
-        self.initial["auth_secret_ref"] = ""
-        secret = self.fields.get("auth_secret_ref")
-        if secret is not None and self._stored:
-            secret.help_text = format_html(
-                "{} <strong>{}</strong>. {}",
-                _("Stored now:"),
-                masked_secret(self._stored),
-                _("Leave it empty to keep that, or write env:VAR_NAME or file:/path."),
-            )
+        self._stored = _hide_secret(self, "auth_secret_ref", self.instance.auth_secret_ref)
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
@@ -67,9 +64,71 @@ class MCPServerForm(ServerModelForm):
             return data
         if not data["auth_secret_ref"] and not data.get("clear_secret"):
             data["auth_secret_ref"] = self._stored
-        if data.get("auth_type") != MCPServer.AuthType.NONE and not data["auth_secret_ref"]:
+        if data.get("auth_type") in _NEED_SECRET and not data["auth_secret_ref"]:
             self.add_error(
                 "auth_secret_ref",
                 forms.ValidationError(_("This authentication needs a secret."), code="required"),
             )
         return data
+
+
+class MCPServerOAuthForm(OAuthModelForm):
+    """Edits how a server is authorized at; an empty secret field keeps the stored secret."""
+
+    clear_secret = forms.BooleanField(
+        label=_("Remove the stored secret"), required=False, help_text=_("Instead of keeping it.")
+    )
+
+    class Meta:
+        model = MCPServerOAuth
+        fields = (
+            "issuer",
+            "client_id",
+            "client_secret_ref",
+            "private_key_ref",
+            "token_endpoint_auth_method",
+            "scopes",
+        )
+        widgets: ClassVar[dict[str, forms.Widget]] = {"client_secret_ref": SecretInput()}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._stored = _hide_secret(self, "client_secret_ref", self.instance.client_secret_ref)
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        if not data.get("client_secret_ref") and not data.get("clear_secret"):
+            data["client_secret_ref"] = self._stored
+        return data
+
+
+class MCPServerOAuthFormSet(OAuthInlineFormSet):
+    """The one form of a server; a server with OAuth of its own needs a client there."""
+
+    def clean(self) -> None:
+        super().clean()
+        if self.instance.auth_type != MCPServer.AuthType.OAUTH_CLIENT or any(self.errors):
+            return
+        data = self.forms[0].cleaned_data if self.forms else {}
+        if not data.get("client_id"):
+            raise forms.ValidationError(
+                _("This authentication needs a client id."), code="client_id"
+            )
+        if not data.get("client_secret_ref") and not data.get("private_key_ref"):
+            raise forms.ValidationError(
+                _("This authentication needs a client secret or a private key."), code="proof"
+            )
+
+
+def _hide_secret(form: ServerModelForm | OAuthModelForm, name: str, stored: str) -> str:
+    """Show dots or the reference instead of a stored secret; gives the secret."""
+    form.initial[name] = ""
+    field = form.fields.get(name)
+    if field is not None and stored:
+        field.help_text = format_html(
+            "{} <strong>{}</strong>. {}",
+            _("Stored now:"),
+            masked_secret(stored),
+            _("Leave it empty to keep that, or write env:VAR_NAME or file:/path."),
+        )
+    return stored

@@ -12,12 +12,14 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from automate.accounts import forget_all
 from automate.models import MCPServer
 from automate.secrets import masked_secret
 from automate.sync import sync_servers
 from automate_llm.exceptions import MCPClientError
 
 from .forms import MCPServerForm
+from .oauth import MCPServerOAuthInline
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[MCPServer]
@@ -29,19 +31,21 @@ else:
 @admin.register(MCPServer)
 class MCPServerAdmin(ModelAdmin):
     form = MCPServerForm
+    inlines = (MCPServerOAuthInline,)
     list_display = (
         "name",
         "slug",
         "endpoint_url",
         "enabled",
         "tools_usable",
+        "accounts",
         "status",
         "last_synced",
     )
     list_editable = ("enabled",)
     list_filter = ("enabled",)
     search_fields = ("name", "slug", "endpoint_url")
-    actions = ("sync_tools", "enable", "disable")
+    actions = ("sync_tools", "enable", "disable", "forget_accounts")
     readonly_fields = (
         "status",
         "last_synced",
@@ -68,7 +72,7 @@ class MCPServerAdmin(ModelAdmin):
         css: ClassVar[dict[str, list[str]]] = {"all": ["automate/admin.css"]}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[MCPServer]:
-        return MCPServer.objects.with_tool_counts()
+        return MCPServer.objects.with_tool_counts().with_account_counts()
 
     def get_fieldsets(self, request: HttpRequest, obj: MCPServer | None = None) -> Any:
         editable = obj is None or self.has_change_permission(request, obj)
@@ -97,6 +101,10 @@ class MCPServerAdmin(ModelAdmin):
             % {"usable": server.usable_count, "all": server.tool_count},
         )
 
+    @admin.display(description=_("connected accounts"), ordering="account_count")
+    def accounts(self, server: MCPServer) -> int:
+        return server.account_count
+
     @admin.display(description=_("secret"))
     def secret_masked(self, server: MCPServer) -> str:
         return masked_secret(server.auth_secret_ref)
@@ -116,6 +124,12 @@ class MCPServerAdmin(ModelAdmin):
     @admin.action(description=_("Switch off selected servers"), permissions=["change"])
     def disable(self, request: HttpRequest, queryset: QuerySet[MCPServer]) -> None:
         self._switch(request, queryset, enabled=False)
+
+    @admin.action(description=_("Forget all accounts of selected servers"), permissions=["change"])
+    def forget_accounts(self, request: HttpRequest, queryset: QuerySet[MCPServer]) -> None:
+        count = forget_all(list(queryset))
+        words = ngettext("%d account is forgotten.", "%d accounts are forgotten.", count)
+        self.message_user(request, words % count, messages.SUCCESS)
 
     def save_model(self, request: HttpRequest, obj: MCPServer, form: Form, change: bool) -> None:
         """Save what was edited and nothing else, so that a sync at the same time loses nothing."""
@@ -150,7 +164,7 @@ class MCPServerAdmin(ModelAdmin):
                 reverse(page, args=[server.pk], current_app=self.admin_site.name)
             )
         try:
-            server.connection()
+            server.connection(request.user)
         except MCPClientError as exc:
             self.message_user(request, f"{server}: {exc}", messages.WARNING)
         if not server.settled_protocol:
@@ -163,7 +177,8 @@ class MCPServerAdmin(ModelAdmin):
         return response
 
     def _sync(self, request: HttpRequest, servers: list[MCPServer]) -> None:
-        for server, report in zip(servers, sync_servers(servers), strict=True):
+        reports = sync_servers(servers, user=request.user)
+        for server, report in zip(servers, reports, strict=True):
             level = messages.WARNING if report.skipped or report.waiting else messages.SUCCESS
             self.message_user(
                 request,

@@ -18,7 +18,7 @@ from automate.validators import (
     validate_scopes,
     validate_secret_reference,
 )
-from automate_llm.oauth import Challenge, Client, OAuthConfig
+from automate_llm.oauth import Challenge, Client, OAuthConfig, Token
 from automate_llm.oauth.values import ClientAuthentication, Grant
 
 
@@ -224,9 +224,13 @@ class OAuthToken(models.Model):
         return f"{self.server} ({self.user or '-'})"
 
     @property
-    def is_readable(self) -> bool:
-        """Whether the token can still be decrypted."""
-        return token_in(self.token_data) is not None
+    def token(self) -> Token | None:
+        """The token; `None` where none can be decrypted.
+
+        Raises:
+            MCPClientError: a key cannot be had.
+        """
+        return token_in(self.token_data)
 
     @property
     def days_left(self) -> int | None:

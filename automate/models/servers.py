@@ -7,7 +7,8 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Count, Q
+from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from automate.authorization import AccountAuthenticator
@@ -55,6 +56,12 @@ class MCPServerQuerySet(models.QuerySet["MCPServer"]):
                 filter=Q(tools__available=True) & ~Q(tools__review=Review.APPROVED),
             ),
         )
+
+    def with_account_counts(self) -> Self:
+        """Servers with `account_count`: the accounts and tokens that are held for them."""
+        tokens = OAuthToken.objects.connected().filter(server=OuterRef("pk"))
+        count = tokens.order_by().values("server").annotate(n=Count("pk")).values("n")
+        return self.annotate(account_count=Coalesce(Subquery(count), 0))
 
 
 class MCPServer(models.Model):
@@ -174,6 +181,8 @@ class MCPServer(models.Model):
     tool_count: int
     usable_count: int
     review_count: int
+    # Only on rows from `with_account_counts`.
+    account_count: int
 
     objects = MCPServerQuerySet.as_manager()
 

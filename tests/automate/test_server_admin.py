@@ -41,6 +41,8 @@ def form(**fields: Any) -> dict[str, Any]:
         "auth_header": "X-API-Key",
         "auth_secret_ref": "",
         "protocol": "auto",
+        "oauth-TOTAL_FORMS": "0",
+        "oauth-INITIAL_FORMS": "0",
         **fields,
     }
 
