@@ -10,6 +10,7 @@ from .cancellation import Cancellation
 from .content import checked_blocks
 from .exceptions import (
     ConnectionFailed,
+    InputRequired,
     MCPClientError,
     ProtocolError,
     ToolFailed,
@@ -20,13 +21,15 @@ from .offerings import FilledPrompt, Offerings, contents_of, filled_prompt, offe
 from .redaction import redacted
 from .strict_json import cleaned, dumps
 from .tool_lists import discovery_of
-from .transports.base import Asking, Listing, OnProgress, Transport
+from .transports.base import Asking, Listing, OnProgress, OnQuestion, ToolCall, Transport
 from .transports.http_sse import SSETransport
+from .transports.listening import OnChange, listen
 from .transports.protocol import declared_capabilities
 from .transports.rest import RestTransport
+from .transports.session_closing import close_sessions
 from .transports.stdio import StdioTransport
 from .transports.streamable_http import StreamableHTTPTransport
-from .values import Connectable, Connection, Discovery, ToolResult
+from .values import Connectable, Connection, Discovery, InputAnswer, ToolResult
 
 __all__ = ["MCPClient", "MCPClientError"]
 
@@ -55,7 +58,13 @@ class MCPClient:
         """
         return [tool.as_dict() for tool in self.discover().tools]
 
-    def execute_tool(self, name: str, arguments: dict[str, Any]) -> Any:
+    def execute_tool(
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        *,
+        input_schema: Mapping[str, Any] | None = None,
+    ) -> Any:
         """Call a tool and give its result as a plain Python value.
 
         Structured content where there is some, else the text, else the content blocks. The
@@ -64,7 +73,7 @@ class MCPClient:
         Raises:
             MCPClientError: `may_have_run` says whether the tool may have done its work.
         """
-        result = self.call(name, arguments)
+        result = self.call(name, arguments, input_schema=input_schema)
         if result.is_error:
             raise ToolFailed(f"The tool {name!r} failed: {_plain(result)[:_ERROR_CHARACTERS]}")
         return result.value
@@ -92,22 +101,64 @@ class MCPClient:
         *,
         cancellation: Cancellation | None = None,
         on_progress: OnProgress | None = None,
+        input_schema: Mapping[str, Any] | None = None,
+        asks: bool = False,
+        input_responses: Mapping[str, InputAnswer] | None = None,
+        request_state: str | None = None,
+        task_id: str = "",
+        on_question: OnQuestion | None = None,
     ) -> ToolResult:
         """Call a tool once; a failure that the tool itself reports is a result (`is_error`).
 
+        `input_schema` is the tool's own: it may want arguments mirrored in headers. `asks` tells
+        the server that whoever calls takes its questions, which come as `InputRequired`; the
+        answers go back in `input_responses`, with that error's `request_state` and `task_id`.
+        `on_question` answers at once what a server of before 2026 asks; without it such a
+        question is declined.
+
         Raises:
+            InputRequired: no failure; a person must answer before the tool goes on.
             MCPClientError: `may_have_run` says whether the tool may have done its work.
         """
         connection = self._connection()
         _check_arguments(arguments)
         exchange = Exchange(connection.timeout, cancellation)
-        if on_progress is not None:
-            on_progress = _scrubbing(on_progress, connection)
+        call = ToolCall(
+            name,
+            arguments,
+            _scrubbing(on_progress, connection) if on_progress is not None else None,
+            input_schema or {},
+            asks or input_responses is not None,
+            input_responses,
+            request_state,
+            task_id,
+            on_question,
+        )
         with breaker_of(connection.slug, connection.endpoint_url).guarding():
-            result = _transport(connection, exchange).call_tool(
-                exchange, name, arguments, on_progress
-            )
+            try:
+                result = _transport(connection, exchange).call_tool(exchange, call)
+            except InputRequired as exc:
+                raise _scrubbed_questions(exc, connection.secrets) from None
         return _scrubbed(result, connection.secrets)
+
+    def listen(self, on_change: OnChange, cancellation: Cancellation) -> None:
+        """Call `on_change` with `tools`, `prompts` or `resources` when the server says that this
+        list changed, until `cancellation`. It waits for hours: give it a thread of its own.
+
+        Raises:
+            MCPClientError: the server offers nothing to listen to.
+        """
+        connection = self._connection()
+        if connection.command is not None or connection.protocol in ("rest", "sse"):
+            raise MCPClientError("Only servers on streamable HTTP are listened to.")
+        listen(connection, on_change, cancellation)
+
+    def close(self) -> None:
+        """End this client's sessions on the server, where it keeps any; best effort.
+
+        A later call opens another one.
+        """
+        close_sessions(self._connection())
 
     def discover_resources(self) -> list[dict[str, Any]]:
         """Every resource and template of resources as a dict: `uri`, `name`, `title`,
@@ -256,6 +307,20 @@ def _scrubbed(result: ToolResult, secrets: tuple[str, ...]) -> ToolResult:
     if secrets:
         content, structured = redacted(content, secrets), redacted(structured, secrets)
     return replace(result, content=checked_blocks(content, secrets), structured=structured)
+
+
+def _scrubbed_questions(asked: InputRequired, secrets: tuple[str, ...]) -> InputRequired:
+    """The questions without our own credential; the server's state stays as it is."""
+    requests = {
+        key: replace(
+            request,
+            message=redacted(request.message, secrets),
+            schema=redacted(request.schema, secrets),
+            url=redacted(request.url, secrets),
+        )
+        for key, request in asked.requests.items()
+    }
+    return InputRequired(requests, asked.request_state, asked.task_id)
 
 
 def _scrubbing(on_progress: OnProgress, connection: Connection) -> OnProgress:

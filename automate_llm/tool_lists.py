@@ -3,13 +3,15 @@
 import hashlib
 import marshal
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from . import __version__, strict_json
 from .redaction import redacted
 from .text import clean_text
 from .transports.base import Listing
+from .transports.parameter_headers import MARK, misuse
+from .transports.protocol import MODERN_VERSIONS
 from .values import Discovery, SkippedTool, ToolSpec
 
 MAX_TOOLS = 1_000
@@ -17,6 +19,7 @@ MAX_NAME_CHARACTERS = 100
 MAX_DESCRIPTION_BYTES = 4 * 1024
 MAX_SCHEMA_BYTES = 100 * 1024
 _MAX_TITLE_BYTES = 200
+_PASSING = ("list_changed", "private", "ttl")
 _MAX_INSTRUCTIONS_BYTES = 4 * 1024
 
 
@@ -30,12 +33,13 @@ def discovery_of(
     """
     # Everything that is read below, and the version that reads it. Version 0 of marshal has the
     # same bytes for the same values, and needs a third of the time that JSON takes.
-    data = marshal.dumps([__version__, *_parts(listing)], 0)
+    parts = _parts(listing)
+    data = marshal.dumps([__version__, *parts.values()], 0)
     digest = hashlib.blake2b(data, digest_size=32).hexdigest()
     if any(secret.encode() in data for secret in secrets):
-        listing = Listing(*redacted(_parts(listing), secrets))
+        listing = replace(listing, **redacted(parts, secrets))
     unchanged = digest == known_digest
-    tools, skipped = ({}, []) if unchanged else _sorted_out(listing.tools)
+    tools, skipped = ({}, []) if unchanged else _sorted_out(listing)
     return Discovery(
         tools=tuple(tools.values()),
         skipped=tuple(skipped),
@@ -46,26 +50,30 @@ def discovery_of(
         server_version=clean_text(listing.server_version, 100),
         instructions=clean_text(listing.instructions, _MAX_INSTRUCTIONS_BYTES),
         capabilities=listing.capabilities,
+        list_changed=listing.list_changed,
+        ttl=listing.ttl,
+        private=listing.private,
         unchanged=unchanged,
     )
 
 
-def _sorted_out(raw_tools: list[Any]) -> tuple[dict[str, ToolSpec], list[SkippedTool]]:
+def _sorted_out(listing: Listing) -> tuple[dict[str, ToolSpec], list[SkippedTool]]:
     tools: dict[str, ToolSpec] = {}
     skipped: list[SkippedTool] = []
-    for number, raw in enumerate(raw_tools):
+    modern = listing.protocol_version in MODERN_VERSIONS
+    for number, raw in enumerate(listing.tools):
         if number == MAX_TOOLS:
             skipped.append(SkippedTool("…", f"the server lists more than {MAX_TOOLS:,} tools"))
             break
         name = raw.get("name") if isinstance(raw, dict) else None
-        if reason := _fault(raw, name, tools):
+        if reason := _fault(raw, name, tools, modern=modern):
             skipped.append(SkippedTool(_shown(name, number), reason))
         else:
             tools[str(name)] = _tool(raw)
     return tools, skipped
 
 
-def _fault(raw: object, name: object, earlier: dict[str, ToolSpec]) -> str:
+def _fault(raw: object, name: object, earlier: dict[str, ToolSpec], *, modern: bool) -> str:
     """Why this entry cannot be a tool here; empty where it can."""
     if not isinstance(raw, dict):
         return "it is not an object"
@@ -84,8 +92,11 @@ def _fault(raw: object, name: object, earlier: dict[str, ToolSpec]) -> str:
         return "its outputSchema is no object"
     if not strict_json.storable(raw):
         return "it has characters or numbers that no database stores"
-    if sum(len(strict_json.dumps(schema)) for schema in _schemas(raw)) > MAX_SCHEMA_BYTES:
+    schemas = [strict_json.dumps(schema) for schema in _schemas(raw)]
+    if sum(map(len, schemas)) > MAX_SCHEMA_BYTES:
         return f"its schemas are larger than {MAX_SCHEMA_BYTES // 1024} KB"
+    if modern and MARK.encode() in schemas[0]:
+        return misuse(raw["inputSchema"])
     return ""
 
 
@@ -120,5 +131,9 @@ def _shown(name: object, number: int) -> str:
     return f"number {number + 1}"
 
 
-def _parts(listing: Listing) -> list[Any]:
-    return [getattr(listing, field.name) for field in fields(listing)]
+def _parts(listing: Listing) -> dict[str, Any]:
+    """What the digest is of: all but for how long, and for whom, the list holds."""
+    return {name: getattr(listing, name) for name in _PARTS}
+
+
+_PARTS = [field.name for field in fields(Listing) if field.name not in _PASSING]

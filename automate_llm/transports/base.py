@@ -2,13 +2,35 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from automate_llm.exchange import Exchange
-from automate_llm.values import Progress, ToolResult
+from automate_llm.values import InputAnswer, InputRequest, Progress, ToolResult
 
 OnProgress = Callable[[Progress], object]
+OnQuestion = Callable[[InputRequest], InputAnswer]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One call of a tool, as the caller means it.
+
+    `input_schema` is the tool's own, which may want arguments mirrored in headers. `asks` says
+    that the caller can deal with `InputRequired`; `input_responses`, `request_state` and `task_id`
+    go on with a call that ended so. `on_question` answers what a server of the handshake versions
+    asks while the call is under way.
+    """
+
+    name: str
+    arguments: dict[str, Any]
+    on_progress: OnProgress | None = None
+    input_schema: Mapping[str, Any] = field(default_factory=dict)
+    asks: bool = False
+    input_responses: Mapping[str, InputAnswer] | None = None
+    request_state: str | None = None
+    task_id: str = ""
+    on_question: OnQuestion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +44,9 @@ class Listing:
     server_version: str = ""
     instructions: str = ""
     capabilities: tuple[str, ...] = ()
+    list_changed: bool = False
+    ttl: float | None = None
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +68,12 @@ class Transport(Protocol):
         """Ask for every tool, all pages; read-only."""
         ...
 
-    def call_tool(
-        self,
-        exchange: Exchange,
-        name: str,
-        arguments: dict[str, Any],
-        on_progress: OnProgress | None,
-    ) -> ToolResult:
-        """Call a tool. The request that runs it is sent at most once."""
+    def call_tool(self, exchange: Exchange, call: ToolCall) -> ToolResult:
+        """Call a tool. The request that runs it is sent at most once.
+
+        Raises:
+            InputRequired: a person must answer first.
+        """
         ...
 
     def asking(self, exchange: Exchange) -> AbstractContextManager[Asking]:

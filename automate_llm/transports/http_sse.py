@@ -23,16 +23,16 @@ from automate_llm.sse import events
 from automate_llm.values import Connection, ToolResult
 
 from . import jsonrpc
-from .base import Asking, Listing, OnProgress
+from .base import Asking, Listing, OnQuestion, ToolCall
 from .protocol import (
     agreed_version,
-    every_page,
     initialize_params,
     listing_of,
     progress_to,
     tool_result,
-    with_progress_token,
 )
+from .questions import answers
+from .tool_calls import call_params
 
 OPEN_SECONDS = 10.0
 """How long the stream and its first event may take; servers of other protocols send neither."""
@@ -57,23 +57,17 @@ class SSETransport:
                 return stream.request("tools/list", params, jsonrpc.next_id()).unwrap()
 
             about = stream.initialize()
-            return listing_of(about, every_page(page), "sse", agreed_version(about))
+            return listing_of(about, page, "sse", agreed_version(about))
 
-    def call_tool(
-        self,
-        exchange: Exchange,
-        name: str,
-        arguments: dict[str, Any],
-        on_progress: OnProgress | None,
-    ) -> ToolResult:
+    def call_tool(self, exchange: Exchange, call: ToolCall) -> ToolResult:
         """Open a stream, shake hands, and send `tools/call` once."""
         with ExitStack() as stack:
             with running_no_tool():
                 stream = stack.enter_context(self._stream(exchange))
-                stream.initialize()
+                about = stream.initialize(call.on_question)
             token = jsonrpc.next_id()
-            params = with_progress_token({"name": name, "arguments": arguments}, token)
-            on_notification = progress_to(on_progress, token) if on_progress else None
+            params = call_params(call, agreed_version(about), token)
+            on_notification = progress_to(call.on_progress, token) if call.on_progress else None
             return tool_result(stream.call(params, token, on_notification).unwrap())
 
     @contextmanager
@@ -120,12 +114,15 @@ class _Stream:
         self._connection = connection
         self._exchange = exchange
         self._replies = 0
+        self._answers = answers(None)
         self._events = events(answer.chunks(MAX_CONTENT_BYTES))
         self._address = self._endpoint()
 
-    def initialize(self) -> dict[str, Any]:
+    def initialize(self, on_question: OnQuestion | None = None) -> dict[str, Any]:
         """Shake hands, and return what the server says of itself."""
-        about = self.request("initialize", initialize_params(), jsonrpc.next_id()).unwrap()
+        self._answers = answers(on_question)
+        params = initialize_params(asks=on_question is not None)
+        about = self.request("initialize", params, jsonrpc.next_id()).unwrap()
         agreed_version(about)
         self._post(jsonrpc.encoded("notifications/initialized", {}, None))
         return about
@@ -168,7 +165,7 @@ class _Stream:
         if self._replies > _MAX_REPLIES:
             return
         with suppress(MCPClientError):  # it says nothing of the request that is under way
-            self._post(jsonrpc.encoded_reply(message))
+            self._post(jsonrpc.encoded_reply(message, self._answers))
 
     def _post(self, body: bytes, exchange: Exchange | None = None) -> None:
         """Send a message on a connection beside the stream; what comes back says nothing."""

@@ -2,9 +2,9 @@
 
 import itertools
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from automate_llm import strict_json
 from automate_llm.exceptions import ProtocolError, RPCError
@@ -13,9 +13,12 @@ HEADER_MISMATCH = -32020
 MISSING_CLIENT_CAPABILITY = -32021
 UNSUPPORTED_PROTOCOL_VERSION = -32022
 METHOD_NOT_FOUND = -32601
+_URL_ELICITATION_REQUIRED = -32042
 
 OnNotification = Callable[[str, dict[str, Any]], object]
 OnRequest = Callable[[dict[str, Any]], object]
+Answers = Mapping[str, Callable[[Mapping[str, Any]], Any]]
+"""How requests of the server's are answered: from their parameters to a result, by method."""
 
 # The start is random, so that an answer to another process's request cannot pass for ours.
 _ids = itertools.count(secrets.randbits(40))
@@ -26,8 +29,12 @@ _MEANINGS = {
     METHOD_NOT_FOUND: "the server does not know the method",
     -32602: "the server refused the parameters",
     -32603: "the server failed inside",
-    HEADER_MISMATCH: "the server found headers that do not fit the request",
+    HEADER_MISMATCH: (
+        "the server found headers that do not fit the request; the tool's definition may have "
+        "changed, so sync the server"
+    ),
     MISSING_CLIENT_CAPABILITY: "the server needs a capability that this client does not have",
+    _URL_ELICITATION_REQUIRED: "the server wants a person to open an address of its own first",
     UNSUPPORTED_PROTOCOL_VERSION: "the server speaks another protocol version; sync it again",
 }
 # Codes that say that the request was refused before anything ran.
@@ -70,15 +77,27 @@ def encoded(method: str, params: dict[str, Any], request_id: int | None) -> byte
     return strict_json.dumps({**message, "method": method, "params": params})
 
 
-def encoded_reply(message: dict[str, Any]) -> bytes:
-    """Our answer to a request of the server's: a ping is answered, all else is declined."""
-    request_id = message.get("id")
+def encoded_reply(message: Mapping[str, Any], answers: Answers | None = None) -> bytes:
+    """Our answer to a request of the server's.
+
+    Without other `answers` a ping is answered, nobody is there to be asked a question, and all
+    else is declined.
+    """
+    request_id, params = message.get("id"), message.get("params")
     known = request_id if isinstance(request_id, int | str) else None
     reply: dict[str, Any] = {"jsonrpc": "2.0", "id": known}
-    if message["method"] == "ping":
-        return strict_json.dumps({**reply, "result": {}})
+    answer = (_DECLINING if answers is None else answers).get(str(message["method"]))
+    if answer is not None:
+        result = answer(params if isinstance(params, dict) else {})
+        return strict_json.dumps({**reply, "result": result})
     error = {"code": METHOD_NOT_FOUND, "message": "This client does not do that."}
     return strict_json.dumps({**reply, "error": error})
+
+
+_DECLINING: Answers = {
+    "ping": lambda params: {},
+    "elicitation/create": lambda params: {"action": "decline"},
+}
 
 
 def response_among(
@@ -87,14 +106,42 @@ def response_among(
     on_notification: OnNotification | None,
     on_request: OnRequest | None = None,
 ) -> Response:
-    """The answer to this request among the messages that arrive; those after it are not read.
-
-    `on_request` gets each request that the server makes meanwhile, whole.
+    """The answer to this request among the messages that arrive; see `find_response`.
 
     Raises:
         ProtocolError: the messages end without it, or one is malformed.
     """
+    response = find_response(documents, request_id, on_notification, on_request)
+    return response if response is not None else missing_response()
+
+
+def missing_response() -> NoReturn:
+    """Raise, since the messages ended without the answer.
+
+    Raises:
+        ProtocolError: always.
+    """
+    raise ProtocolError(
+        "The server's answer does not belong to the request, or is missing.", may_have_run=True
+    )
+
+
+def find_response(
+    documents: Iterable[bytes],
+    request_id: int,
+    on_notification: OnNotification | None,
+    on_request: OnRequest | None = None,
+) -> Response | None:
+    """The answer to this request, if it is among the messages; those after it are not read.
+
+    `on_request` gets each request that the server makes meanwhile, whole.
+
+    Raises:
+        ProtocolError: a message is malformed.
+    """
     for document in documents:
+        if not document:  # an event that is there for its id only
+            continue
         message = strict_json.loads(document)
         for each in message if isinstance(message, list) else [message]:
             if not isinstance(each, dict):
@@ -105,13 +152,12 @@ def response_among(
                 if on_request is not None:
                     on_request(each)
             elif "method" in each:
-                if on_notification is not None and isinstance(each.get("params"), dict):
-                    on_notification(str(each["method"]), each["params"])
+                params = each.get("params", {})
+                if on_notification is not None and isinstance(params, dict):
+                    on_notification(str(each["method"]), params)
             elif _answers(each, request_id):
                 return response_in(each)
-    raise ProtocolError(
-        "The server's answer does not belong to the request, or is missing.", may_have_run=True
-    )
+    return None
 
 
 def _answers(message: dict[str, Any], request_id: int) -> bool:

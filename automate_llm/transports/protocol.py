@@ -23,16 +23,23 @@ MAX_PAGES = 50
 MAX_TOOLS = 1_000
 _MAX_CURSOR_CHARACTERS = 4_096
 _MAX_PROGRESS_BYTES = 200
+MAX_TTL_SECONDS = 7 * 24 * 3600.0
 KNOWN_CAPABILITIES = ("prompts", "resources", "tools")
 _META = "io.modelcontextprotocol/"
+_MODES: dict[str, Any] = {"form": {}, "url": {}}
+_CAPABILITIES: dict[str, Any] = {"extensions": {_META + "tasks": {}}}
+_ASKING_CAPABILITIES = {**_CAPABILITIES, "elicitation": _MODES}
 _CLIENT_INFO = {"name": "django-automate", "version": __version__}
 
 
-def initialize_params() -> dict[str, Any]:
-    """The parameters of `initialize` (2025-11-25, basic/lifecycle); no capability is offered."""
+def initialize_params(*, asks: bool = False) -> dict[str, Any]:
+    """The parameters of `initialize` (2025-11-25, basic/lifecycle).
+
+    The only capability that may be offered is that a person answers what the server asks.
+    """
     return {
         "protocolVersion": HANDSHAKE_VERSIONS[0],
-        "capabilities": {},
+        "capabilities": {"elicitation": _MODES} if asks else {},
         "clientInfo": _CLIENT_INFO,
     }
 
@@ -64,24 +71,26 @@ def mutual_version(offered: object) -> str:
 def supported_version(response: jsonrpc.Response) -> str | None:
     """The version that an answer to `server/discover` settles; none where a handshake must.
 
-    Source: MCP 2026-07-28, basic/versioning.
+    Some servers of before answer any method with some result: without a list of versions it is
+    none of this method. Source: MCP 2026-07-28, basic/versioning.
 
     Raises:
         ProtocolError: the server speaks no version that this client knows.
     """
     if response.result is not None:
-        return mutual_version(response.result.get("supportedVersions"))
+        offered = response.result.get("supportedVersions")
+        return mutual_version(offered) if isinstance(offered, list) else None
     if response.error_code in MODERN_ERRORS:
         return mutual_version(mapping(response.error_data).get("supported"))
     return None
 
 
-def with_meta(params: dict[str, Any], version: str) -> dict[str, Any]:
+def with_meta(params: dict[str, Any], version: str, *, asks: bool = False) -> dict[str, Any]:
     """Parameters with the `_meta` that every modern request carries (2026-07-28, basic/index)."""
     meta = {
         _META + "protocolVersion": version,
         _META + "clientInfo": _CLIENT_INFO,
-        _META + "clientCapabilities": {},
+        _META + "clientCapabilities": _ASKING_CAPABILITIES if asks else _CAPABILITIES,
     }
     return {**params, "_meta": {**params.get("_meta", {}), **meta}}
 
@@ -143,11 +152,25 @@ def every_page(
 
 def listing_of(
     about: Mapping[str, Any],
-    tools: list[Any],
+    ask: Callable[[dict[str, Any]], Mapping[str, Any]],
     protocol: Literal["mcp", "rest", "sse"],
     version: str,
 ) -> Listing:
-    """The tools with what the server says of itself, of either era."""
+    """Every page of `tools/list` with what the server says of itself, of either era.
+
+    `ask` takes the parameters of `tools/list` and gives its result. The list is fresh for as long
+    as its first page to expire; where no page says, for as long as what was said before.
+    """
+    pages: list[Mapping[str, Any]] = []
+
+    def noting(params: dict[str, Any]) -> Mapping[str, Any]:
+        result = ask(params)
+        pages.append({key: result[key] for key in ("ttlMs", "cacheScope") if key in result})
+        return result
+
+    tools = every_page(noting)
+    lives = [live for page in pages if (live := _ttl(page)) is not None]
+    listed = mapping(mapping(about.get("capabilities")).get("tools"))
     info = mapping(about.get("serverInfo") or mapping(about.get("_meta")).get(_META + "serverInfo"))
     return Listing(
         tools=tools,
@@ -157,6 +180,9 @@ def listing_of(
         server_version=text(info.get("version")),
         instructions=text(about.get("instructions")),
         capabilities=declared_capabilities(about),
+        list_changed=listed.get("listChanged") is True,
+        ttl=min(lives) if lives else _ttl(about),
+        private=any(page.get("cacheScope") == "private" for page in pages),
     )
 
 
@@ -172,10 +198,7 @@ def tool_result(result: Mapping[str, Any]) -> ToolResult:
     Raises:
         ProtocolError: it is of a kind that this client does not know.
     """
-    kind = result.get("resultType", "complete")
-    if kind == "input_required":
-        raise ProtocolError("The tool asks for more input, which this client cannot give.")
-    if kind != "complete":
+    if result.get("resultType", "complete") != "complete":
         raise ProtocolError(
             "The server answered with an unknown type of result.", may_have_run=True
         )
@@ -188,6 +211,14 @@ def tool_result(result: Mapping[str, Any]) -> ToolResult:
         has_structured="structuredContent" in result,
         is_error=result.get("isError") is True,
     )
+
+
+def _ttl(result: Mapping[str, Any]) -> float | None:
+    """For how many seconds a result is fresh, at most a week (server/utilities/caching)."""
+    milliseconds = result.get("ttlMs")
+    if not isinstance(milliseconds, int | float) or isinstance(milliseconds, bool):
+        return None
+    return min(max(milliseconds / 1000, 0.0), MAX_TTL_SECONDS)
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from automate_llm.exchange import Exchange, running_no_tool
 from automate_llm.http import refuse_status
 from automate_llm.values import Connection, ToolResult
 
-from .base import Asking, Listing, OnProgress
+from .base import Asking, Listing, ToolCall
 
 
 class RestTransport:
@@ -30,15 +30,9 @@ class RestTransport:
             raise ProtocolError('The server\'s answer to GET /tools has no list "tools".')
         return Listing(tools=tools, protocol="rest")
 
-    def call_tool(
-        self,
-        exchange: Exchange,
-        name: str,
-        arguments: dict[str, Any],
-        on_progress: OnProgress | None,
-    ) -> ToolResult:
+    def call_tool(self, exchange: Exchange, call: ToolCall) -> ToolResult:
         """`POST {endpoint}/execute` with `{"tool", "arguments"}` → `{"result": …}`."""
-        body = strict_json.dumps({"tool": name, "arguments": arguments})
+        body = strict_json.dumps({"tool": call.name, "arguments": call.arguments})
         answer = self._exchange(exchange, "POST", "/execute", body)
         if isinstance(answer, dict) and "result" in answer:
             return ToolResult(structured=answer["result"], has_structured=True)

@@ -9,18 +9,16 @@ from automate_llm.exchange import Exchange, running_no_tool
 from automate_llm.values import Connection, ToolResult
 
 from . import jsonrpc
-from .base import Asking, Listing, OnProgress
+from .base import Asking, Listing, ToolCall
 from .protocol import (
     MODERN_VERSIONS,
-    every_page,
     listing_of,
     progress_to,
-    tool_result,
     with_meta,
-    with_progress_token,
 )
 from .stdio_opening import Opened
 from .stdio_servers import ready
+from .tool_calls import call_params, continued, outcome
 
 
 class StdioTransport:
@@ -47,28 +45,28 @@ class StdioTransport:
             params = _in_version(params, server)
             return server.channel.request(exchange, "tools/list", params).unwrap()
 
-        return listing_of(server.about, every_page(page), "mcp", server.version)
+        return listing_of(server.about, page, "mcp", server.version)
 
-    def call_tool(
-        self,
-        exchange: Exchange,
-        name: str,
-        arguments: dict[str, Any],
-        on_progress: OnProgress | None,
-    ) -> ToolResult:
+    def call_tool(self, exchange: Exchange, call: ToolCall) -> ToolResult:
         """`tools/call`, sent once, to a server that is started where it does not run."""
         with running_no_tool():
             server = ready(self._name, self._command, self._known_version, exchange)
+
+        def ask(exchange: Exchange, method: str, params: dict[str, Any]) -> jsonrpc.Response:
+            params = _in_version(params, server, asks=call.asks)
+            return server.channel.request(exchange, method, params)
+
+        if call.task_id:
+            return continued(call, server.version, ask, exchange)
         token = jsonrpc.next_id()
-        params = with_progress_token({"name": name, "arguments": arguments}, token)
         response = server.channel.request(
             exchange,
             "tools/call",
-            _in_version(params, server),
+            _in_version(call_params(call, server.version, token), server, asks=call.asks),
             request_id=token,
-            on_notification=progress_to(on_progress, token) if on_progress else None,
+            on_notification=progress_to(call.on_progress, token) if call.on_progress else None,
         )
-        return tool_result(response.unwrap())
+        return outcome(response, call, server.version, ask, exchange)
 
     @contextmanager
     def asking(self, exchange: Exchange) -> Iterator[Asking]:
@@ -83,5 +81,7 @@ class StdioTransport:
             yield Asking(lambda: server.about, ask)
 
 
-def _in_version(params: dict[str, Any], server: Opened) -> dict[str, Any]:
-    return with_meta(params, server.version) if server.version in MODERN_VERSIONS else params
+def _in_version(params: dict[str, Any], server: Opened, *, asks: bool = False) -> dict[str, Any]:
+    if server.version not in MODERN_VERSIONS:
+        return params
+    return with_meta(params, server.version, asks=asks)

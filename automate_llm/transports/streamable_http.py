@@ -4,42 +4,68 @@ Which of the two a server speaks is found with read-only requests, as the specif
 (2026-07-28, basic/transports/streamable-http, "Backward Compatibility").
 """
 
-import base64
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
-from automate_llm import strict_json
-from automate_llm.authentication import send_authenticated
 from automate_llm.exceptions import (
-    ConnectionFailed,
+    CallCancelled,
+    DeadlineExceeded,
+    MCPClientError,
     ProtocolError,
     UnexpectedStatus,
 )
 from automate_llm.exchange import Exchange, running_no_tool
-from automate_llm.http import Answer, refuse_status
-from automate_llm.sse import event_data
 from automate_llm.values import Connection, ToolResult
 
 from . import jsonrpc
-from .base import Asking, Listing, OnProgress
+from .base import Asking, Listing, ToolCall
+from .http_messages import Endpoint, Reader
+from .parameter_headers import header_value, parameter_headers
 from .protocol import (
-    MODERN_ERRORS,
     MODERN_VERSIONS,
     agreed_version,
-    every_page,
     initialize_params,
     listing_of,
     mapping,
     progress_to,
     supported_version,
-    tool_result,
     with_meta,
-    with_progress_token,
 )
+from .questions import answers
 from .sessions import Session, sessions
+from .side_streams import side_stream
+from .tool_calls import call_params, continued, outcome
 
-_MAX_ERROR_BYTES = 64 * 1024
+CANCEL_SECONDS = 0.5
+_NAMES = ("name", "uri", "taskId")
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """A request before it has an id; `call` is what it does where it calls a tool."""
+
+    method: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    asks: bool = False
+    call: ToolCall | None = None
+    on_notification: jsonrpc.OnNotification | None = None
+
+    def written(self, request_id: int, version: str) -> dict[str, Any]:
+        """Its parameters under this id."""
+        if self.call is None:
+            return dict(self.params)
+        return call_params(self.call, version, request_id)
+
+    def reader(self, request_id: int, *, answering: bool) -> Reader:
+        """What is done with all that comes before its answer."""
+        call = self.call
+        on_notification = self.on_notification
+        if call is not None and call.on_progress is not None:
+            on_notification = progress_to(call.on_progress, request_id)
+        on_question = call.on_question if call is not None else None
+        return Reader(on_notification, answers=answers(on_question) if answering else None)
 
 
 class StreamableHTTPTransport:
@@ -48,6 +74,7 @@ class StreamableHTTPTransport:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._version = connection.protocol_version
+        self._endpoint = Endpoint(connection)
 
     @running_no_tool()
     def list_tools(self, exchange: Exchange) -> Listing:
@@ -55,22 +82,22 @@ class StreamableHTTPTransport:
         about = self._settle(exchange)
 
         def page(params: dict[str, Any]) -> dict[str, Any]:
-            return self._request(exchange, "tools/list", params).unwrap()
+            return self._request(exchange, _Message("tools/list", params)).unwrap()
 
-        return listing_of(about, every_page(page), "mcp", self._version)
+        return listing_of(about, page, "mcp", self._version)
 
-    def call_tool(
-        self,
-        exchange: Exchange,
-        name: str,
-        arguments: dict[str, Any],
-        on_progress: OnProgress | None,
-    ) -> ToolResult:
+    def call_tool(self, exchange: Exchange, call: ToolCall) -> ToolResult:
         """`tools/call`, sent once; its version is settled before, by read-only requests."""
         if not self._version:
             self._settle(exchange)
-        params: dict[str, Any] = {"name": name, "arguments": arguments}
-        return tool_result(self._request(exchange, "tools/call", params, on_progress).unwrap())
+
+        def ask(exchange: Exchange, method: str, params: dict[str, Any]) -> jsonrpc.Response:
+            return self._request(exchange, _Message(method, params, asks=call.asks))
+
+        if call.task_id:
+            return continued(call, self._version, ask, exchange)
+        message = _Message("tools/call", asks=call.asks, call=call)
+        return outcome(self._request(exchange, message), call, self._version, ask, exchange)
 
     @contextmanager
     def asking(self, exchange: Exchange) -> Iterator[Asking]:
@@ -79,17 +106,53 @@ class StreamableHTTPTransport:
         def ask(method: str, params: dict[str, Any]) -> dict[str, Any]:
             if not self._version:
                 self._settle(exchange)
-            return self._request(exchange, method, params).unwrap()
+            return self._request(exchange, _Message(method, params)).unwrap()
 
         with running_no_tool():
             yield Asking(lambda: self._settle(exchange), ask)
+
+    @running_no_tool()
+    def listen(
+        self,
+        exchange: Exchange,
+        on_notification: jsonrpc.OnNotification,
+        on_open: Callable[[], object],
+    ) -> None:
+        """Hand over what the server says unasked, until it ends the stream.
+
+        Source: MCP 2026-07-28, basic/patterns/subscriptions; 2025-11-25, basic/transports.
+        """
+        if not self._version:
+            self._settle(exchange)
+        if self._version in MODERN_VERSIONS:
+            wanted = {f"{kind}ListChanged": True for kind in ("tools", "prompts", "resources")}
+
+            def noting(method: str, params: dict[str, Any]) -> None:
+                if method == "notifications/subscriptions/acknowledged":
+                    on_open()
+                else:
+                    on_notification(method, params)
+
+            message = _Message(
+                "subscriptions/listen", {"notifications": wanted}, on_notification=noting
+            )
+            self._request(exchange, message).unwrap()
+            return
+        session = self._session(exchange, asks=False)
+        reader = Reader(on_notification, lambda headers: on_open(), answers(None))
+        try:
+            self._endpoint.listen(exchange, session.headers, reader)
+        except UnexpectedStatus as exc:
+            if exc.status_code in (400, 404):
+                sessions.forget(self._connection)
+            raise
 
     @running_no_tool()
     def _settle(self, exchange: Exchange) -> Mapping[str, Any]:
         """Set the version that this server speaks, and return what it says of itself."""
         self._version = MODERN_VERSIONS[0]
         try:
-            response = self._request(exchange, "server/discover", {})
+            response = self._request(exchange, _Message("server/discover"))
         except UnexpectedStatus as exc:
             if exc.status_code in (401, 403, 429):
                 raise
@@ -104,12 +167,15 @@ class StreamableHTTPTransport:
 
     def _shake_hands(self, exchange: Exchange) -> Mapping[str, Any]:
         """Use the session that is open, or open one."""
-        session = sessions.of(self._connection) or self._initialize(exchange)
+        session = self._session(exchange, asks=False)
         self._version = session.version
         return session.about
 
+    def _session(self, exchange: Exchange, *, asks: bool) -> Session:
+        return sessions.of(self._connection, asks=asks) or self._initialize(exchange, asks=asks)
+
     @running_no_tool()
-    def _initialize(self, exchange: Exchange) -> Session:
+    def _initialize(self, exchange: Exchange, *, asks: bool) -> Session:
         """Open a session (2025-11-25, basic/lifecycle); only versions that we know are taken."""
         self._version = ""
         session_id = ""
@@ -118,131 +184,77 @@ class StreamableHTTPTransport:
             nonlocal session_id
             session_id = headers.get("Mcp-Session-Id", "")
 
-        response = self._post(
-            exchange, "initialize", initialize_params(), {}, on_headers=keep_session
-        )
-        about = response.unwrap()
+        request_id = jsonrpc.next_id()
+        body = jsonrpc.encoded("initialize", initialize_params(asks=asks), request_id)
+        reader = Reader(on_headers=keep_session)
+        about = self._endpoint.request(exchange, {}, request_id, body, reader).unwrap()
         version = agreed_version(about)
         if len(session_id) > 256 or not all("!" <= char <= "~" for char in session_id):
             raise ProtocolError("The server gave a session id that no header may carry.")
-        session = Session(session_id, version, about)
+        session = Session(session_id, version, about, asks=asks)
         self._version = session.version
-        self._notify(exchange, "notifications/initialized", session)
+        self._endpoint.notify(
+            exchange, session.headers, jsonrpc.encoded("notifications/initialized", {}, None)
+        )
         sessions.keep(self._connection, session)
         return session
 
-    def _request(
-        self,
-        exchange: Exchange,
-        method: str,
-        params: dict[str, Any],
-        on_progress: OnProgress | None = None,
-    ) -> jsonrpc.Response:
+    def _request(self, exchange: Exchange, message: _Message) -> jsonrpc.Response:
         """Send one request in the settled version's way.
 
         A session that the server has forgotten (404) is renewed once: such a request did not run.
         """
         if self._version in MODERN_VERSIONS:
-            return self._post(exchange, method, *self._modern(method, params), on_progress)
-        session = sessions.of(self._connection) or self._initialize(exchange)
+            return self._modern(exchange, message)
+        asks = message.call is not None and message.call.on_question is not None
+        session = self._session(exchange, asks=asks)
         try:
-            return self._post(exchange, method, params, session.headers, on_progress)
+            return self._in_session(exchange, session, message)
         except UnexpectedStatus as exc:
             if not session.id or exc.status_code not in (400, 404):
                 raise
-            sessions.forget(self._connection)
+            sessions.forget(self._connection, asks=asks)
             if exc.status_code == 400:
                 raise
-            session = self._initialize(exchange)
-            return self._post(exchange, method, params, session.headers, on_progress)
+        return self._in_session(exchange, self._initialize(exchange, asks=asks), message)
 
-    def _modern(self, method: str, params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-        """Parameters with `_meta`, and the headers that mirror them (2026-07-28, basic/index)."""
-        headers = {"MCP-Protocol-Version": self._version, "Mcp-Method": method}
-        if name := params.get("name") or params.get("uri"):
-            headers["Mcp-Name"] = header_value(name)
-        return with_meta(params, self._version), headers
-
-    def _post(
-        self,
-        exchange: Exchange,
-        method: str,
-        params: dict[str, Any],
-        headers: Mapping[str, str],
-        on_progress: OnProgress | None = None,
-        on_headers: Any = None,
-    ) -> jsonrpc.Response:
+    def _modern(self, exchange: Exchange, message: _Message) -> jsonrpc.Response:
+        """Send it with `_meta`, and the headers that mirror what it says (2026-07-28)."""
         request_id = jsonrpc.next_id()
-        on_notification = None
-        if on_progress is not None:
-            params = with_progress_token(params, request_id)
-            on_notification = progress_to(on_progress, request_id)
-        body = jsonrpc.encoded(method, params, request_id)
-        with self._sent(exchange, headers, body) as answer:
-            if on_headers is not None:
-                on_headers(answer.headers)
-            if answer.status_code >= 400 and (error := _rpc_error(answer, request_id)) is not None:
-                return error
-            refuse_status(answer)
-            if answer.content_type == "text/event-stream":
-                documents = event_data(answer.chunks())
-            elif answer.content_type == "application/json":
-                documents = iter([answer.read()])
-            else:
-                raise ProtocolError(
-                    "The server's answer is neither JSON nor an event stream. Check the endpoint "
-                    "URL.",
-                    may_have_run=True,
-                )
-            return jsonrpc.response_among(documents, request_id, on_notification)
+        params = message.written(request_id, self._version)
+        headers = {"MCP-Protocol-Version": self._version, "Mcp-Method": message.method}
+        for name in _NAMES:
+            if isinstance(value := params.get(name), str):
+                headers["Mcp-Name"] = header_value(value)
+                break
+        if message.call is not None:
+            headers |= parameter_headers(message.call.input_schema, message.call.arguments)
+        params = with_meta(params, self._version, asks=message.asks)
+        body = jsonrpc.encoded(message.method, params, request_id)
+        reader = message.reader(request_id, answering=False)
+        return self._endpoint.request(exchange, headers, request_id, body, reader)
 
-    def _notify(self, exchange: Exchange, method: str, session: Session) -> None:
-        """Send a notification; what a server answers to it changes nothing."""
-        body = jsonrpc.encoded(method, {}, None)
-        with (
-            suppress(ProtocolError),
-            self._sent(exchange, session.headers, body) as answer,
-        ):
-            answer.read()
+    def _in_session(
+        self, exchange: Exchange, session: Session, message: _Message
+    ) -> jsonrpc.Response:
+        """Send it; where nobody waits for a call any more, the server is told."""
+        request_id = jsonrpc.next_id()
+        params = message.written(request_id, session.version)
+        body = jsonrpc.encoded(message.method, params, request_id)
+        reader = message.reader(request_id, answering=True)
+        try:
+            with self._beside(exchange, session, reader):
+                return self._endpoint.request(exchange, session.headers, request_id, body, reader)
+        except (CallCancelled, DeadlineExceeded) as exc:
+            if exc.may_have_run and message.call is not None:
+                body = jsonrpc.encoded("notifications/cancelled", {"requestId": request_id}, None)
+                with suppress(MCPClientError):
+                    self._endpoint.notify(Exchange(CANCEL_SECONDS), session.headers, body)
+            raise
 
-    def _sent(self, exchange: Exchange, headers: Mapping[str, str], body: bytes) -> Any:
-        complete = {
-            "Accept": "application/json, text/event-stream",
-            "Content-Type": "application/json",
-            "User-Agent": "django-automate",
-            **headers,
-            **self._connection.headers,
-        }
-        url = self._connection.endpoint_url
-        return send_authenticated(self._connection, exchange, "POST", url, complete, body)
-
-
-def header_value(value: str) -> str:
-    """A value as `Mcp-Name` carries it: plain ASCII, or Base64 between the specified marks.
-
-    Source: MCP 2026-07-28, basic/transports/streamable-http, "Value Encoding".
-    """
-    plain = value.isascii() and value.isprintable()
-    marked = value.startswith("=?base64?") and value.endswith("?=")
-    if plain and value == value.strip() and value and not marked:
-        return value
-    return f"=?base64?{base64.b64encode(value.encode(errors='replace')).decode()}?="
-
-
-def _rpc_error(answer: Answer, request_id: int) -> jsonrpc.Response | None:
-    """The JSON-RPC error in an HTTP error, where it says more than the status does."""
-    if answer.content_type != "application/json":
-        return None
-    try:
-        message = mapping(strict_json.loads(answer.read(_MAX_ERROR_BYTES)))
-    except (ProtocolError, ConnectionFailed):
-        return None
-    error = mapping(message.get("error"))
-    code = error.get("code")
-    if not isinstance(code, int):
-        return None
-    unknown_method = code == jsonrpc.METHOD_NOT_FOUND and answer.status_code == 404
-    to_us = message.get("id") == request_id and answer.status_code == 400
-    if code in MODERN_ERRORS or unknown_method or to_us:
-        return jsonrpc.Response(error_code=code, error_data=error.get("data"))
-    return None
+    def _beside(
+        self, exchange: Exchange, session: Session, reader: Reader
+    ) -> AbstractContextManager[None]:
+        if not session.asks or reader.answers is None:
+            return nullcontext()
+        return side_stream(self._endpoint, exchange, session.headers, reader.answers)

@@ -13,7 +13,7 @@ from mcp_types import (
 )
 
 from automate_llm.mcp_client import MCPClient
-from automate_llm.transports.streamable_http import header_value
+from automate_llm.transports.parameter_headers import header_value
 from tests.servers.mcp_sdk import Offer, SDKServer
 
 from .calling import MODERN, answering, call, known, settled, to
@@ -76,7 +76,8 @@ def test_the_headers_say_what_the_body_says(requests_of):
             assert headers["mcp-method"] == seen.body["method"]
             assert decode_header_value(headers.get("mcp-name")) == params.get("name")
             assert params["_meta"][META + "protocolVersion"] == MODERN
-            assert params["_meta"][META + "clientCapabilities"] == {}
+            extensions = {META + "tasks": {}}
+            assert params["_meta"][META + "clientCapabilities"] == {"extensions": extensions}
             assert params["_meta"][META + "clientInfo"]["name"] == "django-automate"
 
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import requests
 
-from automate_llm.exceptions import AuthorizationRequired
+from automate_llm.exceptions import AuthorizationRequired, InputRequired
 from automate_llm.mcp_client import MCPClient
 from automate_llm.oauth import (
     Client,
@@ -25,7 +25,7 @@ from automate_llm.oauth import (
     begin_authorization,
     complete_authorization,
 )
-from automate_llm.values import Connection
+from automate_llm.values import Connection, InputAnswer
 
 _METADATA_DOCUMENT = "https://conformance-test.local/client-metadata.json"
 _CALLBACK = "http://localhost:3000/callback"
@@ -84,9 +84,29 @@ def _call_every_tool(scenario: Scenario) -> None:
 
 def _call_what_the_suite_says(scenario: Scenario) -> None:
     client = MCPClient(scenario.connection())
-    client.discover_tools()
+    schemas = {tool["name"]: tool["input_schema"] for tool in client.discover_tools()}
     for call in scenario.context["toolCalls"]:
-        client.execute_tool(call["name"], call["arguments"])
+        name = call["name"]
+        client.execute_tool(name, call["arguments"], input_schema=schemas[name])
+
+
+def _accept_defaults(scenario: Scenario) -> None:
+    client = MCPClient(scenario.connection())
+    for tool in client.discover_tools():
+        client.call(tool["name"], {}, on_question=lambda request: InputAnswer("accept"))
+
+
+def _answer_questions(scenario: Scenario) -> None:
+    client = MCPClient(scenario.connection())
+    waiting: list[tuple[str, InputRequired]] = []
+    for tool in client.discover_tools():
+        try:
+            client.call(tool["name"], {}, asks=True)
+        except InputRequired as asked:
+            waiting.append((tool["name"], asked))
+    for name, asked in waiting:
+        answers = {key: InputAnswer("accept", {"confirmed": True}) for key in asked.requests}
+        client.call(name, {}, input_responses=answers, request_state=asked.request_state)
 
 
 def _echo_a_schema(scenario: Scenario) -> None:
@@ -177,8 +197,8 @@ _PLAYS: dict[str, Callable[[Scenario], None]] = {
     "http-standard-headers": _call_every_tool,
     "http-invalid-tool-headers": _call_every_tool,
     "http-custom-headers": _call_what_the_suite_says,
-    "sep-2322-client-request-state": _call_every_tool,
-    "elicitation-sep1034-client-defaults": _call_every_tool,
+    "sep-2322-client-request-state": _answer_questions,
+    "elicitation-sep1034-client-defaults": _accept_defaults,
     "sse-retry": _call_every_tool,
 }
 
