@@ -161,6 +161,7 @@ class Dispatcher:
                 call.arguments,
                 cancellation=self._cancellation,
                 on_progress=on_progress,
+                input_schema=call.tool.input_schema,
             )
         except MCPClientError as exc:
             return exc
