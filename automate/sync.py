@@ -27,6 +27,7 @@ from automate_llm.values import Connection, Discovery, Protocols, SkippedTool, T
 
 from .conf import conf
 from .definitions import Definition, definition_hash, schema_problem
+from .freshness import due_at
 from .models import MCPServer, MCPTool, OAuthToken
 
 logger = logging.getLogger(__name__)
@@ -345,6 +346,8 @@ def _server_facts(discovery: Discovery) -> dict[str, Any]:
         "server_name": discovery.server_name,
         "server_version": discovery.server_version,
         "instructions": discovery.instructions,
+        "list_changed": discovery.list_changed,
+        "due_at": due_at(discovery.ttl),
         "last_synced": timezone.now(),
         "last_error": "",
     }

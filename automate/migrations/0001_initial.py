@@ -188,6 +188,27 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "list_changed",
+                    models.BooleanField(
+                        default=False,
+                        editable=False,
+                        help_text="Whether it tells who listens when its tools change.",
+                    ),
+                ),
+                (
+                    "due_at",
+                    models.DateTimeField(
+                        blank=True,
+                        editable=False,
+                        help_text=(
+                            "When its list is to be asked for again; empty where the server does "
+                            "not say."
+                        ),
+                        null=True,
+                        verbose_name="due",
+                    ),
+                ),
+                (
                     "last_synced",
                     models.DateTimeField(
                         blank=True, editable=False, null=True, verbose_name="last synced"

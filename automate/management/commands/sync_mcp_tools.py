@@ -31,6 +31,12 @@ class Command(BaseCommand):
         chosen.add_argument(
             "--all", action="store_true", help="Also the servers that are switched off."
         )
+        chosen.add_argument(
+            "--due",
+            action="store_true",
+            help="Only the servers whose list is older than they said that it may be. Run it "
+            "every few minutes, by cron for example.",
+        )
         parser.add_argument(
             "--user",
             metavar="NAME",
@@ -39,10 +45,14 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        servers = self._chosen(options["server"], everything=options["all"])
+        if options["due"]:
+            servers = list(MCPServer.objects.due().order_by("slug"))
+        else:
+            servers = self._chosen(options["server"], everything=options["all"])
         if not servers:
             if options["verbosity"]:
-                self.stdout.write(self._nothing_to_do())
+                nothing = "No MCP server is due." if options["due"] else self._nothing_to_do()
+                self.stdout.write(nothing)
             return
         say = self._say if options["verbosity"] > 1 else None
         reports = sync_servers(servers, say, user=_person(options["user"]))
