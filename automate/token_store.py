@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.db import connections
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
 
 from automate_llm.oauth import Challenge, Token
 
+from .databases import briefly_connected
 from .encryption import opened, sealed
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class RowTokenStore:
 
     def get(self) -> Token | None:
         """The token as it is now; `None` where there is none that can be decrypted."""
-        with self._database():
+        with briefly_connected(self._rows.db):
             data = self._rows.values_list("token_data", flat=True).first()
         return token_in(data or "")
 
@@ -60,7 +60,7 @@ class RowTokenStore:
             "challenge_data": {},
         }
         lease = getattr(self._here, "lease", "")
-        with self._database():
+        with briefly_connected(self._rows.db):
             if lease:
                 connected_at = Coalesce(F("connected_at"), Now())
                 self._rows.filter(lease=lease).update(**values, connected_at=connected_at)
@@ -71,12 +71,12 @@ class RowTokenStore:
     def note(self, attention: str, challenge: Challenge | None) -> None:
         """Remember why the person must connect the account again."""
         data = dataclasses.asdict(challenge) if challenge else {}
-        with self._database():
+        with briefly_connected(self._rows.db):
             self._rows.connected().update(attention=attention[:500], challenge_data=data)
 
     def remove(self) -> None:
         """Forget the account."""
-        with self._database():
+        with briefly_connected(self._rows.db):
             self._rows.delete()
 
     @contextmanager
@@ -93,12 +93,12 @@ class RowTokenStore:
             yield
         finally:
             self._here.lease = ""
-            with self._database():
+            with briefly_connected(self._rows.db):
                 self._rows.filter(lease=lease).update(lease="", leased_until=None)
 
     def _wait_for(self, lease: str, seconds: float) -> None:
         end = time.monotonic() + seconds
-        with self._database():
+        with briefly_connected(self._rows.db):
             self._rows.get_or_create(**self._known)
         while not self._took(lease, seconds + _SPARE_SECONDS):
             left = end - time.monotonic()
@@ -108,20 +108,9 @@ class RowTokenStore:
 
     def _took(self, lease: str, seconds: float) -> bool:
         free = Q(leased_until=None) | Q(leased_until__lt=Now())
-        with self._database():
+        with briefly_connected(self._rows.db):
             until = Now() + timedelta(seconds=seconds)
             return bool(self._rows.filter(free).update(lease=lease, leased_until=until))
-
-    @contextmanager
-    def _database(self) -> Iterator[None]:
-        """A thread that had no connection before, such as a tool call's, has none afterwards."""
-        connection = connections[self._rows.db]
-        was_open = connection.connection is not None
-        try:
-            yield
-        finally:
-            if not was_open:
-                connection.close()
 
 
 def token_in(data: str) -> Token | None:

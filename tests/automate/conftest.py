@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from automate.models import MCPServer
+from automate_llm.http import close_pools
+from tests.servers.oauth import OAuthServer
 from tests.servers.rest import RestServer
 
 from .making import add_server, listed
@@ -32,3 +34,11 @@ def offering(peer: RestServer) -> Callable[..., None]:
 def server(db: None, peer: RestServer) -> MCPServer:
     """The peer's row, never synced."""
     return add_server(url=peer.url)
+
+
+@pytest.fixture
+def oauth_peer() -> Iterator[OAuthServer]:
+    """A server behind OAuth, with the authorization server that protects it."""
+    with OAuthServer() as server:
+        yield server
+        close_pools()
