@@ -7,13 +7,15 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, router
-from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models import Case, Count, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from automate.authorization import AccountAuthenticator
 from automate.conf import conf
 from automate.databases import briefly_connected
+from automate.freshness import RETRY_AFTER
 from automate.secrets import authentication_headers
 from automate.stdio import stdio_command
 from automate.token_store import RowTokenStore
@@ -38,6 +40,10 @@ class MCPServerQuerySet(models.QuerySet["MCPServer"]):
     def enabled(self) -> Self:
         """Servers that an operator has switched on."""
         return self.filter(enabled=True)
+
+    def due(self) -> Self:
+        """Enabled servers whose list is older than they said that it may be."""
+        return self.enabled().filter(due_at__lte=timezone.now())
 
     def with_tool_counts(self) -> Self:
         """Servers with `tool_count`, `usable_count` and `review_count`."""
@@ -164,6 +170,18 @@ class MCPServer(models.Model):
     listed_count = models.PositiveIntegerField(
         default=0, editable=False, help_text=_("Tools in the list that was stored last.")
     )
+    list_changed = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text=_("Whether it tells who listens when its tools change."),
+    )
+    due_at = models.DateTimeField(
+        _("due"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("When its list is to be asked for again; empty where the server does not say."),
+    )
     last_synced = models.DateTimeField(_("last synced"), null=True, blank=True, editable=False)
     last_error = models.CharField(
         _("last error"), max_length=500, blank=True, default="", editable=False
@@ -265,9 +283,10 @@ class MCPServer(models.Model):
         )
 
     def mark_failed(self, error: str) -> None:
-        """The last sync failed; its tools stay as they were."""
+        """The last sync failed; its tools stay as they were. A server that is due rests."""
         self.last_error = error[:500]
-        MCPServer.objects.filter(pk=self.pk).update(last_error=self.last_error)
+        later = Case(When(due_at__isnull=False, then=Value(timezone.now() + RETRY_AFTER)))
+        MCPServer.objects.filter(pk=self.pk).update(last_error=self.last_error, due_at=later)
 
 
 @dataclass(frozen=True, slots=True)
