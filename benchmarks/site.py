@@ -21,6 +21,7 @@ def set_up(directory: Path) -> None:
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "DATABASE_URL": "",
         "SQLITE_PATH": str(directory / "benchmarks.sqlite3"),
+        "MEDIA_ROOT": str(directory / "media"),
         "SECRET_KEY": "only-for-benchmarks",
         "DEBUG": "",
         "LOG_LEVEL": "ERROR",

@@ -69,7 +69,7 @@ def _entries(message: Message) -> list[ModelMessage]:
 
 def _answer(call: ToolCall) -> str:
     if call.status == ToolCall.Status.SUCCEEDED:
-        return call.result_text
+        return f"{call.result_text}\n[{call.warning}]" if call.warning else call.result_text
     if call.status == ToolCall.Status.FAILED and call.result_text:
         return f"The tool failed: {call.result_text}"
     return f"Error: {call.error or 'this call has no answer yet.'}"

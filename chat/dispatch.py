@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from queue import SimpleQueue
 from typing import Any
@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from automate.catalog import tool_for_call
 from automate.conf import Settings
 from automate_llm.cancellation import Cancellation
+from automate_llm.content import File
 from automate_llm.exceptions import (
     AuthorizationRequired,
     CallCancelled,
@@ -25,15 +26,16 @@ from automate_llm.mcp_client import MCPClient
 from automate_llm.providers.base import RequestedCall
 from automate_llm.results import model_text
 from automate_llm.strict_json import storable
-from automate_llm.validation import validate_arguments
+from automate_llm.validation import validate_arguments, validate_output
 from automate_llm.values import Progress, ToolResult
 
 from .events import EventLog
+from .files import attach_files, keep_files
 from .limits import TurnLimits
 from .models import ToolCall, Turn, TurnEvent
 
 Outcome = ToolResult | Exception
-_OUTCOME = ("status", "result", "result_text", "error", "needs_account", "finished_at")
+_OUTCOME = ("status", "result", "result_text", "error", "warning", "needs_account", "finished_at")
 _MAX_ARGUMENT_CHARACTERS = 1_000_000
 
 
@@ -168,16 +170,20 @@ class Dispatcher:
 
     def _store(self, call: ToolCall, outcome: Outcome) -> None:
         call.finished_at = timezone.now()
+        files: tuple[File, ...] = ()
         if isinstance(outcome, ToolResult):
             failed = outcome.is_error
             call.status = ToolCall.Status.FAILED if failed else ToolCall.Status.SUCCEEDED
+            outcome, files = keep_files(outcome)
             call.result = asdict(outcome)
             call.result_text = model_text(outcome, self._settings.MAX_RESULT_CHARACTERS)
             call.error = _("The tool reported a failure.") if failed else ""
+            call.warning = "" if failed else _misfit(call, outcome)
         else:
             self._store_failure(call, outcome)
         with transaction.atomic():
             call.save(update_fields=_OUTCOME)
+            attach_files(call, files)
             self._log.append(TurnEvent.Kind.CALL, call=call.pk)
 
     def _store_failure(self, call: ToolCall, error: Exception) -> None:
@@ -208,6 +214,20 @@ class Dispatcher:
 
 def _mark_running(call: ToolCall) -> None:
     call.status, call.started_at = ToolCall.Status.RUNNING, timezone.now()
+
+
+def _misfit(call: ToolCall, result: ToolResult) -> str:
+    """How the result differs from what its tool promised; the call has succeeded all the same."""
+    if call.tool is None or call.tool.output_schema is None:
+        return ""
+    problems: Sequence[str] = [_("it has no structured content.")]
+    if result.has_structured:
+        key = call.tool.definition_hash
+        problems = validate_output(call.tool.output_schema, result.structured, key=key)
+    if not problems:
+        return ""
+    words = _("This result does not fit the tool's own output schema: %(why)s")
+    return (words % {"why": " ".join(problems)})[:500]
 
 
 def _parsed(text: str) -> tuple[dict[str, Any], str]:

@@ -146,7 +146,7 @@ class TurnReader:
                 for message in pages.messages().filter(pk=message_id):
                     yield self._message(message, last.seq)
             elif kind == Kind.CALL:
-                for call in ToolCall.objects.filter(pk=last.data["call"]).defer("result"):
+                for call in pages.calls().filter(pk=last.data["call"]):
                     yield frame(Kind.CALL, _call(call), last.seq)
             elif kind == Kind.PROGRESS:
                 yield frame(Kind.PROGRESS, _progress(last.data), last.seq)

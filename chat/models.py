@@ -13,6 +13,18 @@ from django.utils.translation import gettext_lazy as _
 
 from automate.models import MCPTool
 
+from .files import CallFile, StoredFile
+
+__all__ = [
+    "CallFile",
+    "Conversation",
+    "Message",
+    "StoredFile",
+    "ToolCall",
+    "Turn",
+    "TurnEvent",
+]
+
 LEASE = timedelta(seconds=30)
 """How long a turn belongs to the process that runs it without a sign of life."""
 
@@ -256,6 +268,13 @@ class ToolCall(models.Model):
         help_text=_("Cut at a limit, and marked."),
     )
     error = models.CharField(_("error"), max_length=500, blank=True, default="")
+    warning = models.CharField(
+        _("warning"),
+        max_length=500,
+        blank=True,
+        default="",
+        help_text=_("How the result differs from the tool's own output schema."),
+    )
     needs_account = models.BooleanField(
         _("needs an account"),
         default=False,

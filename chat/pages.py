@@ -19,7 +19,7 @@ from automate.models import MCPServer, MCPTool
 from automate.secrets import resolve_secret
 from automate_llm.exceptions import SecretUnavailable
 
-from .models import Conversation, Message, ToolCall, Turn
+from .models import CallFile, Conversation, Message, ToolCall, Turn
 
 RECENT_CONVERSATIONS = 100
 SUGGESTIONS = 4
@@ -57,8 +57,14 @@ class NextStep:
 
 def messages() -> QuerySet[Message]:
     """Messages with their tool calls; what a call returned in full stays in the database."""
-    calls = ToolCall.objects.defer("result").order_by("pk")
-    return Message.objects.order_by("pk").prefetch_related(Prefetch("tool_calls", calls))
+    return Message.objects.order_by("pk").prefetch_related(Prefetch("tool_calls", calls()))
+
+
+def calls() -> QuerySet[ToolCall]:
+    """Tool calls with their files, and without their results in full."""
+    files = CallFile.objects.select_related("file")
+    found = ToolCall.objects.defer("result").prefetch_related(Prefetch("files", files))
+    return found.order_by("pk")
 
 
 def turns(conversation: Conversation) -> list[Turn]:

@@ -21,12 +21,15 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
 def strict_content(view: View[P]) -> View[P]:
-    """Let a page load and send nothing from or to anywhere else, and run no inline script."""
+    """Let a page load and send nothing from or to anywhere else, and run no inline script.
+
+    A view may set a stricter policy of its own.
+    """
 
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         response = view(request, *args, **kwargs)
-        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+        response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         return response
 
     return guarded

@@ -84,7 +84,9 @@ def result_text(call: ToolCall) -> str:
 
 @register.filter
 def starts_open(call: ToolCall) -> bool:
-    """Whether its card is open at first: only where somebody should look."""
+    """Whether its card is open at first: only where there is something to look at."""
+    if any(file.is_image for file in call.files.all()):
+        return True
     return call.status in (ToolCall.Status.FAILED, ToolCall.Status.UNKNOWN)
 
 

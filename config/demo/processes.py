@@ -85,6 +85,7 @@ def _site_environment(directory: Path) -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "DATABASE_URL": "",
         "SQLITE_PATH": str(directory / "db.sqlite3"),
+        "MEDIA_ROOT": str(directory / "media"),
         "SECRET_KEY": os.environ.get("SECRET_KEY") or _kept_secret_key(directory / "secret-key"),
         "SECURE_COOKIES": "",
     }
