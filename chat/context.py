@@ -1,6 +1,8 @@
 """A conversation's rows as the messages that a model is sent."""
 
+import re
 from collections.abc import Iterable
+from hashlib import sha256
 from itertools import groupby
 from typing import Any
 
@@ -11,6 +13,12 @@ from automate.conf import Settings
 from .models import Conversation, Message, ToolCall
 
 ModelMessage = dict[str, Any]
+
+# What OpenAI itself accepts. Other servers write longer ids and stranger names, and the history
+# of a conversation must also be good for the model that the site takes next.
+_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_NO_NAME_CHARACTER = re.compile(r"[^A-Za-z0-9_-]")
+_NAME_CHARACTERS = 64
 
 
 def model_messages(conversation: Conversation, settings: Settings) -> list[ModelMessage]:
@@ -33,7 +41,8 @@ def model_messages(conversation: Conversation, settings: Settings) -> list[Model
             break
         kept.append(entries)
     history = [entry for entries in reversed(kept) for entry in entries]
-    return [{"role": "system", "content": settings.SYSTEM_PROMPT}, *history]
+    # The prompt may be a lazy translation.
+    return [{"role": "system", "content": str(settings.SYSTEM_PROMPT)}, *history]
 
 
 def assistant_entry(text: str, calls: Iterable[ToolCall]) -> ModelMessage:
@@ -41,9 +50,9 @@ def assistant_entry(text: str, calls: Iterable[ToolCall]) -> ModelMessage:
     entry: ModelMessage = {"role": "assistant", "content": text or None}
     tool_calls = [
         {
-            "id": call.call_id,
+            "id": _id(call),
             "type": "function",
-            "function": {"name": call.function_name, "arguments": call.arguments_text},
+            "function": {"name": _name(call), "arguments": call.arguments_text},
         }
         for call in calls
     ]
@@ -54,7 +63,7 @@ def assistant_entry(text: str, calls: Iterable[ToolCall]) -> ModelMessage:
 
 def tool_entry(call: ToolCall) -> ModelMessage:
     """The answer to one call."""
-    return {"role": "tool", "tool_call_id": call.call_id, "content": _answer(call)}
+    return {"role": "tool", "tool_call_id": _id(call), "content": _answer(call)}
 
 
 def _entries(message: Message) -> list[ModelMessage]:
@@ -73,6 +82,16 @@ def _answer(call: ToolCall) -> str:
     if call.status == ToolCall.Status.FAILED and call.result_text:
         return f"The tool failed: {call.result_text}"
     return f"Error: {call.error or 'this call has no answer yet.'}"
+
+
+def _id(call: ToolCall) -> str:
+    if _ID.fullmatch(call.call_id):
+        return call.call_id
+    return f"call_{sha256(call.call_id.encode()).hexdigest()[:24]}"
+
+
+def _name(call: ToolCall) -> str:
+    return _NO_NAME_CHARACTER.sub("_", call.function_name)[:_NAME_CHARACTERS] or "unnamed"
 
 
 def _size(entry: ModelMessage) -> int:

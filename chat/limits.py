@@ -8,6 +8,9 @@ from django.utils.translation import gettext as _
 from automate.conf import Settings
 from automate_llm.providers.base import Usage
 
+_MAX_TOKENS = 2**31 - 1
+"""The largest number that a database's integer column takes."""
+
 
 @dataclass(slots=True)
 class TurnLimits:
@@ -30,8 +33,8 @@ class TurnLimits:
 
     def count_usage(self, usage: Usage) -> None:
         """Add what the model's server counted."""
-        self.prompt_tokens += usage.prompt_tokens
-        self.completion_tokens += usage.completion_tokens
+        self.prompt_tokens = min(self.prompt_tokens + usage.prompt_tokens, _MAX_TOKENS)
+        self.completion_tokens = min(self.completion_tokens + usage.completion_tokens, _MAX_TOKENS)
         if self.prompt_tokens + self.completion_tokens >= self.settings.MAX_TURN_TOKENS:
             self._reach(
                 _("Stopped using tools after %(count)s tokens.")
