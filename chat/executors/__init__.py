@@ -4,6 +4,7 @@ All reliability lies in the turn's row: an id that is delivered twice runs once,
 never delivered is found by the next sweep.
 """
 
+import os
 from functools import cache
 from typing import Protocol
 from uuid import UUID
@@ -41,3 +42,7 @@ def _executor(name: str) -> Executor:
 
         return ThreadExecutor()
     raise ImproperlyConfigured(f"AUTOMATE['EXECUTOR'] is {name!r}; it may be 'thread'.")
+
+
+# A forked process has none of its parent's threads, and a lock may be held for ever in its copy.
+os.register_at_fork(after_in_child=_executor.cache_clear)

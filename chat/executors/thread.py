@@ -1,14 +1,13 @@
 """Turns in a bounded pool of threads inside the web process: nothing to install or to start."""
 
 import logging
-import os
 import threading
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import ParamSpec
 from uuid import UUID
 
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
 
 from automate.conf import conf
 from chat.engine import run_turn
@@ -26,44 +25,48 @@ class ThreadExecutor:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._queue: SimpleQueue[UUID] = SimpleQueue()
-        self._pid = 0
+        self._waiting: set[UUID] = set()
+        self._started = False
 
     def start(self) -> None:
-        """Start the threads of this process, also after a fork, and sweep."""
-        if self._pid == os.getpid():
+        """Start the threads, the first of which sweeps."""
+        if self._started:
             return
         with self._lock:
-            if self._pid == os.getpid():
+            if self._started:
                 return
-            self._queue = SimpleQueue()
-            self._pid = os.getpid()
-            for number in range(max(1, conf().EXECUTOR_THREADS)):
-                name = f"automate-turns-{number}"
-                threading.Thread(
-                    target=self._work, args=(number == 0,), name=name, daemon=True
-                ).start()
+            self._started = True
+            jobs = {f"automate-turns-{each}": self._work for each in range(_threads())}
+            for name, job in ({"automate-sweep": self._sweep_for_ever} | jobs).items():
+                threading.Thread(target=job, name=name, daemon=True).start()
 
     def submit(self, turn_id: UUID) -> None:
-        """Run this turn as soon as a thread is free."""
+        """Run this turn as soon as a thread is free; one that is in line already stays there."""
         self.start()
-        self._queue.put(turn_id)
+        with self._lock:
+            if turn_id not in self._waiting:
+                self._waiting.add(turn_id)
+                self._queue.put(turn_id)
 
-    def _work(self, sweeps: bool) -> None:
-        queue = self._queue
-        if sweeps:
-            self._guarded(self._sweep)
+    def _work(self) -> None:
         while True:
-            try:
-                turn_id = queue.get(timeout=LEASE.total_seconds() if sweeps else None)
-            except Empty:
-                self._guarded(self._sweep)
-            else:
-                self._guarded(run_turn, turn_id)
+            turn_id = self._queue.get()
+            with self._lock:
+                self._waiting.discard(turn_id)
+            self._guarded(run_turn, turn_id)
+
+    def _sweep_for_ever(self) -> None:
+        # A thread of its own: on a busy site, those that run turns are never idle.
+        while True:
+            self._guarded(self._sweep)
+            connections.close_all()
+            threading.Event().wait(LEASE.total_seconds())
 
     def _sweep(self) -> None:
         interrupt_abandoned()
-        for turn_id in Turn.objects.filter(status=Turn.Status.QUEUED).values_list("pk", flat=True):
-            self._queue.put(turn_id)
+        queued = Turn.objects.filter(status=Turn.Status.QUEUED).order_by("created_at")
+        for turn_id in queued.values_list("pk", flat=True):
+            self.submit(turn_id)
 
     def _guarded(self, job: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         close_old_connections()
@@ -74,3 +77,7 @@ class ThreadExecutor:
             logger.exception("A turn's thread met an error and goes on")
         finally:
             close_old_connections()
+
+
+def _threads() -> int:
+    return max(1, conf().EXECUTOR_THREADS)
