@@ -35,19 +35,24 @@ def send_message(user: Any, conversation: Conversation | None, text: str, submis
         ValidationError: the text is empty or too long.
         TurnInProgress: a turn of this conversation is not over yet.
     """
-    if earlier := Turn.objects.owned_by(user).filter(submission=submission).first():
+    if earlier := _sent_before(user, submission):
         return earlier
     text = _clean(text)
     if conversation is not None:
         interrupt_abandoned(conversation.turns.all())
-    with transaction.atomic():
-        if conversation is None:
-            conversation = Conversation.objects.create(user=user, title=_title(text))
-        turn, is_new = _begin(conversation, submission)
-        if is_new:
+    try:
+        with transaction.atomic():
+            if conversation is None:
+                conversation = Conversation.objects.create(user=user, title=_title(text))
+            turn = _begin(conversation, submission)
             Message.objects.create(
                 conversation=conversation, turn=turn, role=Message.Role.USER, content=text
             )
+    except TurnInProgress:
+        # Sent twice at the same moment, both began; the second then finds what the first stored.
+        if earlier := _sent_before(user, submission):
+            return earlier
+        raise
     return turn
 
 
@@ -57,8 +62,13 @@ def retry_turn(turn: Turn, submission: UUID) -> Turn:
     Raises:
         TurnInProgress: a turn of this conversation is not over yet.
     """
-    with transaction.atomic():
-        return _begin(turn.conversation, submission)[0]
+    try:
+        with transaction.atomic():
+            return _begin(turn.conversation, submission)
+    except TurnInProgress:
+        if earlier := _sent_before(turn.conversation.user, submission):
+            return earlier
+        raise
 
 
 def stop_turn(turn: Turn) -> None:
@@ -71,18 +81,19 @@ def stop_turn(turn: Turn) -> None:
         cancel(turn.pk)
 
 
-def _begin(conversation: Conversation, submission: UUID) -> tuple[Turn, bool]:
+def _sent_before(user: Any, submission: UUID) -> Turn | None:
+    return Turn.objects.owned_by(user).filter(submission=submission).first()
+
+
+def _begin(conversation: Conversation, submission: UUID) -> Turn:
     try:
         with transaction.atomic():
             turn = Turn.objects.create(conversation=conversation, submission=submission)
     except IntegrityError:
-        earlier = conversation.turns.filter(submission=submission).first()
-        if earlier is None:
-            raise TurnInProgress(_("The assistant is still answering.")) from None
-        return earlier, False
+        raise TurnInProgress(_("The assistant is still answering.")) from None
     Conversation.objects.filter(pk=conversation.pk).update(updated_at=timezone.now())
     transaction.on_commit(partial(executor().submit, turn.pk))
-    return turn, True
+    return turn
 
 
 def _clean(text: str) -> str:
