@@ -1,20 +1,25 @@
 """Writes the model's answer while it streams: text to the log, the whole to its message."""
 
+import threading
 import time
 from uuid import UUID
 
+from django.db import Error as DatabaseError
 from django.db import transaction
 
 from .events import EventLog
 from .models import Conversation, Message, ToolCall, TurnEvent
 
 BATCH_SECONDS = 0.06
-"""Text that arrives within this time of the last write waits for the next one; the first piece
-of an answer never waits."""
+"""Text that arrives within this time of the last write waits for the next piece, or for
+`write_late`; the first piece of an answer never waits."""
 
 
 class AnswerWriter:
-    """One answer of the model. Its message's row is made with the first piece of text."""
+    """One answer of the model. Its message's row is made with the first piece of text.
+
+    Only `write_late` may be called from another thread than the turn's.
+    """
 
     def __init__(self, log: EventLog, conversation: Conversation, turn_id: UUID) -> None:
         self._log = log
@@ -24,18 +29,31 @@ class AnswerWriter:
         self._text: list[str] = []
         self._unwritten: list[str] = []
         self._written_at = 0.0
+        self._begun = False
+        self._lock = threading.Lock()
 
     def add(self, text: str) -> None:
         """Take a piece of text; write it now or with the next ones."""
-        self._text.append(text)
-        self._unwritten.append(text)
-        now = time.monotonic()
-        if now - self._written_at >= BATCH_SECONDS:
-            self._written_at = now
-            self._write()
+        with self._lock:
+            self._text.append(text)
+            self._unwritten.append(text)
+            if time.monotonic() - self._written_at >= BATCH_SECONDS:
+                self._write()
+
+    def write_late(self) -> None:
+        """Write what waits for a next piece that does not come."""
+        with self._lock:
+            if not self._begun or not self._unwritten:
+                return
+            try:
+                self._write()
+            except DatabaseError:  # it is written with the next piece, or fails there
+                return
 
     def complete(self, text: str, calls: list[ToolCall]) -> None:
         """Store the whole answer and its calls together, before any call is sent."""
+        with self._lock:
+            self._unwritten.clear()
         self._message.content = text
         with transaction.atomic():
             self._message.save()
@@ -56,9 +74,15 @@ class AnswerWriter:
             self.complete("".join(self._text), [])
 
     def _write(self) -> None:
+        self._written_at = time.monotonic()
         with transaction.atomic():
             if self._message.pk is None:
                 self._message.save()
+                # Only what is committed can be added to by another thread.
+                transaction.on_commit(self._begin)
             text = "".join(self._unwritten)
             self._log.append(TurnEvent.Kind.TEXT, message=self._message.pk, text=text)
         self._unwritten.clear()
+
+    def _begin(self) -> None:
+        self._begun = True

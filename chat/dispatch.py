@@ -2,41 +2,48 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from queue import SimpleQueue
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from automate.catalog import tool_for_call
 from automate.conf import Settings
+from automate_llm import strict_json
 from automate_llm.cancellation import Cancellation
 from automate_llm.content import File
 from automate_llm.exceptions import (
     AuthorizationRequired,
     CallCancelled,
     InvalidArguments,
+    LimitExceeded,
     MCPClientError,
+    ProtocolError,
     SchemaError,
 )
 from automate_llm.mcp_client import MCPClient
 from automate_llm.providers.base import RequestedCall
 from automate_llm.results import model_text
-from automate_llm.strict_json import storable
 from automate_llm.validation import validate_arguments, validate_output
 from automate_llm.values import Progress, ToolResult
 
 from .events import EventLog
 from .files import attach_files, keep_files
 from .limits import TurnLimits
-from .models import ToolCall, Turn, TurnEvent
+from .models import Message, ToolCall, Turn, TurnEvent
 
 Outcome = ToolResult | Exception
 _OUTCOME = ("status", "result", "result_text", "error", "warning", "needs_account", "finished_at")
 _MAX_ARGUMENT_CHARACTERS = 1_000_000
+_PROGRESS_SECONDS = 0.1
+"""A server's word on a call's progress that comes sooner after the last one is passed over."""
 
 
 class Dispatcher:
@@ -57,10 +64,16 @@ class Dispatcher:
         self._cancellation = cancellation
         self._settings = settings
         self._at_once = max(1, settings.PARALLEL_CALLS)
-        self._uncertain: set[tuple[str, str]] = set()
+        self._progress_at: dict[int, float] = {}
 
-    def prepare(self, requested: RequestedCall) -> ToolCall:
-        """The row for a call, unsaved: pending, or refused with the reason for the model."""
+    def prepare(self, requested: Sequence[RequestedCall]) -> list[ToolCall]:
+        """The rows for calls, unsaved: pending, or refused with the reason for the model."""
+        if requested:
+            # The person may have lost an account or a right since the turn began.
+            self._user = type(self._user)._default_manager.get(pk=self._user.pk)
+        return [self._prepared(each) for each in requested]
+
+    def _prepared(self, requested: RequestedCall) -> ToolCall:
         call = ToolCall(
             turn=self._turn,
             call_id=requested.id[:200],
@@ -90,7 +103,7 @@ class Dispatcher:
             return self._refused(call, _("The tool cannot be used: %(why)s") % {"why": exc})
         if reason := self._limits.refusal(call.function_name, _canonical(call)):
             return self._refused(call, reason)
-        if (call.function_name, _canonical(call)) in self._uncertain:
+        if not _read_only(call) and (call.function_name, _canonical(call)) in self._uncertain:
             return self._refused(
                 call,
                 _("Nobody knows whether the same call already did its work. Ask the person first."),
@@ -106,6 +119,23 @@ class Dispatcher:
         pending = [call for call in calls if call.status == ToolCall.Status.PENDING]
         for call in pending[: self._at_once]:
             _mark_running(call)
+
+    @cached_property
+    def _uncertain(self) -> set[tuple[str, str]]:
+        """The calls of which nobody knows whether they did their work.
+
+        Those of an earlier turn count until the person has written something after them: trying
+        again is no word on what to do about them.
+        """
+        written = Message.objects.filter(
+            conversation_id=self._turn.conversation_id, role=Message.Role.USER
+        )
+        unknown = ToolCall.objects.filter(
+            message__conversation_id=self._turn.conversation_id,
+            message_id__gt=Subquery(written.order_by("-pk").values("pk")[:1]),
+            status=ToolCall.Status.UNKNOWN,
+        )
+        return {(call.function_name, _canonical(call)) for call in unknown.defer("result")}
 
     def run(self, calls: list[ToolCall]) -> None:
         """Make every call that was not refused, several at a time; store each outcome at once."""
@@ -193,17 +223,20 @@ class Dispatcher:
         call.error = str(error)[:400]
         call.needs_account = isinstance(error, AuthorizationRequired)
         if uncertain:
-            call.error += " " + _("The tool may have done its work.")
+            call.error = f"{call.error} {_('The tool may have done its work.')}"[:500]
         if isinstance(error, CallCancelled):
             call.status = ToolCall.Status.CANCELLED
         elif uncertain:
             call.status = ToolCall.Status.UNKNOWN
-            if not _read_only(call):
-                self._uncertain.add((call.function_name, _canonical(call)))
+            self._uncertain.add((call.function_name, _canonical(call)))
         else:
             call.status = ToolCall.Status.FAILED
 
     def _progress(self, call: ToolCall, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self._progress_at.get(call.pk, 0.0) < _PROGRESS_SECONDS:
+            return
+        self._progress_at[call.pk] = now
         self._log.append(TurnEvent.Kind.PROGRESS, call=call.pk, **asdict(progress))
 
     def _refused(self, call: ToolCall, reason: str) -> ToolCall:
@@ -235,15 +268,15 @@ def _parsed(text: str) -> tuple[dict[str, Any], str]:
     if len(text) > _MAX_ARGUMENT_CHARACTERS:
         raise ValueError(_("The arguments are longer than 1 MB."))
     try:
-        arguments = json.loads(text.strip() or "{}")
+        arguments = strict_json.loads((text.strip() or "{}").encode(errors="surrogatepass"))
         if not isinstance(arguments, dict):
             raise ValueError(_("The arguments are not a JSON object."))
-        if not storable(arguments):
+        if not strict_json.storable(arguments):
             raise ValueError(_("The arguments hold a number or a character that JSON lacks."))
         return arguments, json.dumps(arguments, ensure_ascii=False)
-    except RecursionError:
-        raise ValueError(_("The arguments are nested too deep.")) from None
-    except json.JSONDecodeError:
+    except LimitExceeded:
+        raise ValueError(_("The arguments are nested too deep, or hold too much.")) from None
+    except ProtocolError:
         raise ValueError(_("The arguments are not valid JSON. Write one JSON object.")) from None
 
 

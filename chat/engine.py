@@ -5,7 +5,8 @@ import uuid
 from collections.abc import Iterator
 from uuid import UUID
 
-from django.db import transaction
+from django.db import Error as DatabaseError
+from django.db import close_old_connections, transaction
 from django.utils.translation import gettext as _
 
 from automate.catalog import catalog_for
@@ -47,7 +48,7 @@ def run_turn(turn_id: UUID) -> None:
             status, notice = run.stopped()
         except ModelError as exc:
             status, notice = Turn.Status.FAILED, str(exc)
-        except Exception:
+        except Exception as exc:
             reference = uuid.uuid4().hex[:8]
             logger.exception("Turn %s failed (reference %s)", turn_id, reference)
             status = Turn.Status.FAILED
@@ -55,6 +56,8 @@ def run_turn(turn_id: UUID) -> None:
                 "Something went wrong on our side. Try again; if it happens again, tell us the "
                 "reference %(reference)s."
             ) % {"reference": reference}
+            if isinstance(exc, DatabaseError):
+                close_old_connections()  # the end is then stored over a new one
         run.end(owner, status, notice)
 
 
@@ -91,7 +94,7 @@ class TurnRun:
             writer = AnswerWriter(self._log, self._turn.conversation, self._turn.pk)
             completed = self._streamed(provider.stream(request, self._this.cancellation), writer)
             tools_dropped = tools_dropped or completed.tools_dropped
-            calls = [] if limited else [self._dispatcher.prepare(each) for each in completed.calls]
+            calls = self._dispatcher.prepare(() if limited else completed.calls)
             self._dispatcher.begin(calls)
             writer.complete(completed.text, calls)
             if not calls:
@@ -128,6 +131,7 @@ class TurnRun:
             self._log.fold_text()
 
     def _streamed(self, events: Iterator[ModelEvent], writer: AnswerWriter) -> Completed:
+        self._this.at_each_look = writer.write_late
         try:
             for event in events:
                 if isinstance(event, TextDelta):

@@ -4,12 +4,11 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from django.db import Error as DatabaseError
 from django.db import close_old_connections, connections
 
 from automate_llm.cancellation import Cancellation
@@ -24,15 +23,19 @@ LOOK_SECONDS = 0.4
 _RENEW_SECONDS = LEASE.total_seconds() / 3
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Running:
-    """One turn under way. Cancelling it closes the model's stream and the tools' requests."""
+    """One turn under way. Cancelling it closes the model's stream and the tools' requests.
+
+    `at_each_look` is called every `LOOK_SECONDS`, from another thread than the turn's.
+    """
 
     turn_id: UUID
     owner: UUID
     seconds: float
     started: float = field(default_factory=time.monotonic)
     cancellation: Cancellation = field(default_factory=Cancellation)
+    at_each_look: Callable[[], object] | None = None
 
     @property
     def out_of_time(self) -> bool:
@@ -47,17 +50,21 @@ _watching = False
 
 @contextmanager
 def running(turn_id: UUID, owner: UUID, seconds: float) -> Iterator[Running]:
-    """While the block runs, the turn's lease is renewed, and `cancel` or time can stop it."""
+    """While the block runs, the turn's lease is renewed, and `cancel` or time can stop it.
+
+    At its end, whatever the turn still waits for is closed.
+    """
     global _watching
     this = Running(turn_id, owner, seconds)
     with _lock:
-        _turns[turn_id] = this
         if not _watching:
-            _watching = True
             threading.Thread(target=_watch, name="automate-watch", daemon=True).start()
+            _watching = True
+        _turns[turn_id] = this
     try:
         yield this
     finally:
+        this.cancellation.cancel()
         with _lock:
             del _turns[turn_id]
             _lock.notify()
@@ -82,27 +89,37 @@ def _watch() -> None:
                 _watching = False
                 return
             turns = list(_turns.values())
-        for this in turns:
-            if this.out_of_time:
-                this.cancellation.cancel()
         due = time.monotonic() - renewed >= _RENEW_SECONDS
         try:
             _look(turns, renew=due)
-        except DatabaseError:
-            # The database may be away for a moment; the next look finds what this one missed.
+        except Exception:
+            # The database may be away for a moment; the next look finds what this one missed. A
+            # watch that ended here would cost every turn of the process its lease.
             logger.warning("Turns could not be looked after", exc_info=True)
         else:
             renewed = time.monotonic() if due else renewed
 
 
 def _look(turns: list[Running], *, renew: bool) -> None:
+    for this in turns:
+        if this.out_of_time:
+            this.cancellation.cancel()
     close_old_connections()
     try:
-        ours = Turn.objects.held_by([this.owner for this in turns])
-        for turn_id in ours.filter(cancel_requested=True).values_list("pk", flat=True):
-            cancel(turn_id)
+        rows = Turn.objects.filter(pk__in=[this.turn_id for this in turns])
+        stand = {
+            row[0]: row[1:] for row in rows.values_list("pk", "lease_owner", "cancel_requested")
+        }
+        for this in turns:
+            owner, cancel_requested = stand.get(this.turn_id, (this.owner, False))
+            # A turn that somebody took for abandoned is no longer ours to go on with.
+            if cancel_requested or owner != this.owner:
+                this.cancellation.cancel()
         if renew:
-            ours.renew()
+            Turn.objects.held_by([this.owner for this in turns]).renew()
+        for this in turns:
+            if this.at_each_look is not None:
+                this.at_each_look()
     finally:
         connections.close_all()
 
