@@ -1,0 +1,145 @@
+"""Killed at every commit of a turn: nothing acknowledged is lost, nothing is done twice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.conf import settings as django_settings
+from django.db import connection
+from django.utils import timezone
+
+from automate.conf import conf
+from automate.models import MCPServer
+from automate.sync import sync_server
+from chat.context import model_messages
+from chat.engine import run_turn
+from chat.models import Message, ToolCall, Turn
+from chat.recovery import interrupt_abandoned
+from chat.submission import send_message
+from tests.servers.rest import RestServer
+from tests.servers.scripted_model import Reply, Request, calls, status, text
+
+from .strict_api import problems_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ORDER = {"name": "order", "description": "Order.", "inputSchema": {"type": "object"}}
+
+
+class DyingProcess:
+    """Runs turns in another process; says by which signal it died, 0 where it did not."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "tests.chat.dying_process"]
+        self._process = subprocess.Popen(
+            [*command, str(connection.settings_dict["NAME"])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
+        )
+
+    def run(self, user: Any, sentence: str, submission: UUID, die_at: int) -> int:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        order = {
+            "automate": django_settings.AUTOMATE,
+            "user": user.pk,
+            "text": sentence,
+            "submission": str(submission),
+            "die_at": die_at,
+        }
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def end(self) -> None:
+        self._process.communicate(timeout=10)
+
+
+@pytest.fixture
+def dying() -> Iterator[Callable[..., int]]:
+    process = DyingProcess()
+    yield process.run
+    process.end()
+
+
+def strictly(request: Request) -> Reply:
+    """Order two things and then a third, in the words of the last message; then say so."""
+    if problems := problems_of(request.messages):
+        return status(400, {"error": {"message": "; ".join(problems)}})
+    last = max(at for at, each in enumerate(request.messages) if each["role"] == "user")
+    sentence = request.messages[last]["content"]
+    if not sentence.startswith("Order"):
+        return text("I am still here.")
+    answered = sum(each["role"] == "tool" for each in request.messages[last:])
+    if answered == 0:
+        wanted = [("shop__order", {"for": sentence, "number": number}) for number in (1, 2)]
+        return calls(*wanted, content="Let me see.")
+    if answered == 2:
+        return calls(("shop__order", {"for": sentence, "number": 3}))
+    return text("All three are on their way.")
+
+
+def test_a_process_killed_at_any_commit_loses_nothing_and_repeats_nothing(
+    model: Any, user: Any, executor: Any, dying: Callable[..., int]
+) -> None:
+    effects: Counter[tuple[str, int]] = Counter()
+
+    def do(tool: str, arguments: dict[str, Any]) -> str:
+        effects[arguments["for"], arguments["number"]] += 1
+        return "ordered"
+
+    model(strictly)
+    with RestServer([ORDER], do) as shop:
+        row = MCPServer.objects.create(
+            name="Shop", slug="shop", endpoint_url=shop.url, protocol="rest"
+        )
+        assert not sync_server(row).error
+
+        died, at = signal.SIGKILL, 0
+        while died:
+            at += 1
+            sentence, submission = f"Order three, and die at {at}", uuid4()
+            died = dying(user, sentence, submission, at)
+            _restart_and_check(user, sentence, submission, effects)
+
+    assert died == 0
+    assert at > 20, "the turn has more commits than that"
+    assert [effects[sentence, number] for number in (1, 2, 3)] == [1, 1, 1]
+
+
+def _restart_and_check(
+    user: Any, sentence: str, submission: UUID, effects: Counter[tuple[str, int]]
+) -> None:
+    """What the next process does: the browser repeats itself, the sweep runs, a turn follows."""
+    turn = send_message(user, None, sentence, submission)
+    Turn.objects.filter(status=Turn.Status.RUNNING).update(
+        lease_until=timezone.now() - timedelta(seconds=1)
+    )
+    interrupt_abandoned()
+    run_turn(turn.pk)
+    turn.refresh_from_db()
+
+    assert turn.finished, sentence
+    assert turn.events.last().data == {"status": turn.status}, sentence
+    assert not ToolCall.objects.unfinished().exists(), sentence
+    assert Message.objects.filter(content=sentence).count() == 1
+    assert all(count == 1 for count in effects.values()), (sentence, effects)
+    for call in turn.tool_calls.all():
+        done = effects[sentence, call.arguments["number"]]
+        allowed = ["succeeded", "unknown"] if done else ["unknown", "cancelled"]
+        assert call.status in allowed, (sentence, call)
+    assert problems_of(model_messages(turn.conversation, conf())) == [], sentence
+
+    again = send_message(user, turn.conversation, "Still there?", uuid4())
+    run_turn(again.pk)
+    again.refresh_from_db()
+    assert (again.status, again.notice) == (Turn.Status.DONE, ""), sentence
