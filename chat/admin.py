@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.auth import get_user_model
 from django.db.models import Count, Model, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -17,6 +18,7 @@ else:
     ModelAdmin = admin.ModelAdmin
 
 MAX_SHOWN_CHARACTERS = 20_000
+_USERNAME = get_user_model().USERNAME_FIELD
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -47,7 +49,7 @@ class ReadOnlyAdmin(ModelAdmin):
 class ConversationAdmin(ReadOnlyAdmin):
     list_display = ("title", "user", "turn_count", "created_at", "updated_at")
     list_select_related = ("user",)
-    search_fields = ("title", "user__username")
+    search_fields = ("title", f"user__{_USERNAME}")
     date_hierarchy = "updated_at"
     fields = ("user", "title", "created_at", "updated_at")
 
@@ -67,7 +69,7 @@ class TurnAdmin(ReadOnlyAdmin):
     )
     list_filter = ("status", "model")
     list_select_related = ("conversation__user",)
-    search_fields = ("=id", "conversation__title", "conversation__user__username")
+    search_fields = ("=id", "conversation__title", f"conversation__user__{_USERNAME}")
     date_hierarchy = "created_at"
     exclude = ("lease_owner", "lease_until")
 
@@ -81,7 +83,7 @@ class ToolCallAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "server_name", "function_name", "user", "status", "duration")
     list_filter = ("status", "server_name")
     list_select_related = ("turn__conversation__user",)
-    search_fields = ("function_name", "call_id", "turn__conversation__user__username")
+    search_fields = ("function_name", "call_id", f"turn__conversation__user__{_USERNAME}")
     date_hierarchy = "created_at"
     fields = (
         *("turn", "user", "server_name", "tool", "tool_version", "function_name", "call_id"),

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
@@ -94,8 +94,7 @@ def history(user: Any, limit: int | None = RECENT_CONVERSATIONS) -> tuple[list[P
 
 
 def _period(conversation: Conversation) -> str:
-    day = timezone.localdate(conversation.updated_at)
-    today = timezone.localdate()
+    day, today = _day(conversation.updated_at), _day(timezone.now())
     if day >= today:
         return _("Today")
     if day == today - timedelta(days=1):
@@ -105,6 +104,11 @@ def _period(conversation: Conversation) -> str:
     if day > today - timedelta(days=30):
         return _("Last 30 days")
     return _("Older")
+
+
+def _day(moment: datetime) -> date:
+    """The day on the person's clock; the site's own times have no zone where `USE_TZ` is off."""
+    return (timezone.localtime(moment) if timezone.is_aware(moment) else moment).date()
 
 
 def suggestions() -> list[Suggestion]:
