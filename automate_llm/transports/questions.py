@@ -16,7 +16,6 @@ from automate_llm.values import InputAnswer, InputRequest
 from .base import OnQuestion
 
 ELICITATION = "elicitation/create"
-MODES: dict[str, Any] = {"form": {}, "url": {}}
 MAX_REQUESTS = 20
 MAX_STATE_CHARACTERS = 256 * 1024
 _MAX_KEY_CHARACTERS = 200
@@ -53,9 +52,10 @@ def input_request(params: Mapping[str, Any]) -> InputRequest:
     """
     mode, message = params.get("mode", "form"), params.get("message")
     schema, address = params.get("requestedSchema", {}), params.get("url", "")
-    if mode not in MODES or not isinstance(message, str) or not strict_json.storable(params):
+    sound = isinstance(message, str) and strict_json.storable(params)
+    if not sound or mode not in ("form", "url"):
         raise ProtocolError("The tool asks a question in a form that the protocol does not have.")
-    message = clean_text(message, _MAX_MESSAGE_BYTES)
+    message = clean_text(str(message), _MAX_MESSAGE_BYTES)
     if mode == "url":
         if not isinstance(address, str) or not _may_be_opened(address):
             raise ProtocolError("The tool asks to open what is no http or https address.")

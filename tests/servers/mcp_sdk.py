@@ -5,7 +5,7 @@ import inspect
 import json
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -15,11 +15,13 @@ import uvicorn
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.sse import SseServerTransport
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
     CallToolRequestParams,
     CallToolResult,
+    InputRequiredResult,
     ListToolsResult,
     PaginatedRequestParams,
     TextContent,
@@ -46,7 +48,8 @@ class Offer:
     `handler(arguments)` runs in a thread, and may block on `SDKServer.stopping`. An `async def`
     handler gets `(arguments, session)`, with `session.report_progress`. A text becomes a text
     block, any other value structured content, a `CallToolResult` goes out as it is; an exception
-    becomes `isError` with its text, an `MCPError` a JSON-RPC error.
+    becomes `isError` with its text, an `MCPError` a JSON-RPC error. A `conversation` stands for the
+    handler, gets the SDK's own context and parameters, and may ask back.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Offer:
     title: str | None = None
     output_schema: dict[str, Any] | None = None
     annotations: dict[str, Any] | None = None
+    conversation: Callable[[Any, CallToolRequestParams], Awaitable[Any]] | None = None
 
     def definition(self) -> Tool:
         return Tool(
@@ -77,6 +81,7 @@ class SDKServer:
     `legacy_only` answers 400 to the stateless protocol, as a server of 2025 does.
     `offered` are resources and prompts; without it the server does not declare them.
     `refuse_with` is an HTTP status that every request gets; 0 serves them.
+    `ttl_ms` is for how long it calls its tool list fresh.
     """
 
     def __init__(
@@ -94,6 +99,7 @@ class SDKServer:
         legacy_only: bool = False,
         sse: bool = False,
         offered: "Offered | None" = None,
+        ttl_ms: int | None = None,
     ) -> None:
         self.tools = list(tools)
         self.page_size = page_size
@@ -101,6 +107,8 @@ class SDKServer:
         self.refuse_with = 0
         self.requests: list[Seen] = []
         self.stopping = threading.Event()
+        self.ttl_ms = ttl_ms
+        self._bus = InMemorySubscriptionBus()
         self._credential = ("authorization", f"Bearer {token}") if token else None
         if api_key:
             self._credential = (api_key_header.lower(), api_key)
@@ -113,6 +121,8 @@ class SDKServer:
             instructions=instructions,
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
+            on_subscriptions_listen=ListenHandler(self._bus),
+            get_tool_input_schema=self._input_schema,
             **(offered.handlers() if offered is not None else {}),
         )
         app = (
@@ -148,6 +158,12 @@ class SDKServer:
         params = [each.body.get("params", {}) for each in self.seen("tools/call")]
         return [each.get("arguments", {}) for each in params if tool in (None, each.get("name"))]
 
+    def announce_change(self) -> None:
+        """Tell those who listen, in the stateless protocol, that the tools changed."""
+        loop = self._uvicorn.loop
+        assert loop is not None
+        asyncio.run_coroutine_threadsafe(self._bus.publish(ToolsListChanged()), loop).result(5)
+
     def forget_sessions(self) -> None:
         """Answer 404 to every session so far, as a server does after a restart."""
         self._forgotten |= {each.headers.get("mcp-session-id", "") for each in self.requests}
@@ -176,20 +192,29 @@ class SDKServer:
     ) -> ListToolsResult:
         start = int(params.cursor) if params is not None and params.cursor else 0
         end = start + (self.page_size or len(self.tools))
+        fresh: dict[str, Any] = {}
+        if self.ttl_ms is not None:
+            fresh = {"ttl_ms": self.ttl_ms, "cache_scope": "public"}
         return ListToolsResult(
             tools=[offer.definition() for offer in self.tools[start:end]],
             next_cursor=str(end) if end < len(self.tools) else None,
+            **fresh,
         )
+
+    def _input_schema(self, name: str) -> dict[str, Any] | None:
+        return next((each.input_schema for each in self.tools if each.name == name), None)
 
     async def _call_tool(
         self, context: ServerRequestContext[Any, Any], params: CallToolRequestParams
-    ) -> CallToolResult:
+    ) -> CallToolResult | InputRequiredResult:
         offer = next((each for each in self.tools if each.name == params.name), None)
         if offer is None:
             raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name}")
         arguments = params.arguments or {}
         try:
-            if inspect.iscoroutinefunction(offer.handler):
+            if offer.conversation is not None:
+                value = await offer.conversation(context, params)
+            elif inspect.iscoroutinefunction(offer.handler):
                 value = await offer.handler(arguments, context.session)
             else:
                 loop = asyncio.get_running_loop()
@@ -198,7 +223,7 @@ class SDKServer:
             raise
         except Exception as exc:  # a tool's own failure, whatever it is, is a result
             return CallToolResult(content=[_text(str(exc))], is_error=True)
-        if isinstance(value, CallToolResult):
+        if isinstance(value, CallToolResult | InputRequiredResult):
             return value
         if isinstance(value, str):
             return CallToolResult(content=[_text(value)])
@@ -241,11 +266,11 @@ class _Uvicorn(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = threading.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._end = asyncio.Event()
 
     async def main_loop(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         await self.on_tick(0)
         self.ready.set()
         await self._end.wait()
@@ -253,8 +278,8 @@ class _Uvicorn(uvicorn.Server):
             connection.transport.abort()
 
     def stop(self) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._end.set)
+        if self.loop is not None and not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self._end.set)
 
 
 def _sse_app(sdk: "Server[Any]") -> ASGIApp:
