@@ -1,7 +1,8 @@
 """Bring the stored tools in line with what their servers offer.
 
 Threads ask the servers; only the calling thread touches the database, in one transaction for
-each server, so that the stored list is always the old one or the new one.
+each server, so that the stored list is always the old one or the new one. A thread whose server is
+behind OAuth reads and renews its token's row on a connection of its own, and closes that.
 """
 
 import copy
