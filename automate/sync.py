@@ -8,28 +8,27 @@ behind OAuth reads and renews its token's row on a connection of its own, and cl
 import copy
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from sqlite3 import SQLITE_LIMIT_VARIABLE_NUMBER
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.db import connections, router, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
-from automate_llm.exceptions import MCPClientError, ProtocolError, UnexpectedStatus
+from automate_llm.exceptions import MCPClientError
 from automate_llm.functions import function_name
-from automate_llm.mcp_client import MCPClient
-from automate_llm.values import Connection, Discovery, Protocols, SkippedTool, ToolSpec
+from automate_llm.values import Connection, Discovery, SkippedTool, ToolSpec
 
+from .asking import Found, ask, without_secrets
 from .conf import conf
+from .databases import statements_of_any_length
 from .definitions import Definition, definition_hash, schema_problem
 from .freshness import due_at
 from .models import MCPServer, MCPTool, OAuthToken
+from .offering_sync import OfferingReport, store_offerings
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +59,7 @@ class SyncReport:
 
     `skipped` are the tools that were left out; of a list that is the same as at the last sync
     they stand in the server's `last_warning`. `waiting` counts the added and changed tools that
-    await somebody's approval.
+    await somebody's approval. `beside` is about the server's resources and prompts.
     """
 
     slug: str
@@ -71,6 +70,7 @@ class SyncReport:
     skipped: list[SkippedTool] = field(default_factory=list)
     unchanged: int = 0
     waiting: int = 0
+    beside: OfferingReport = field(default_factory=OfferingReport)
     error: str = ""
 
     @property
@@ -87,7 +87,8 @@ class SyncReport:
             "unchanged": self.unchanged,
             "awaiting approval": self.waiting,
         }
-        return ", ".join(f"{n} {what}" for what, n in counts.items() if n) or "no tools"
+        words = [f"{n} {what}" for what, n in counts.items() if n] or ["no tools"]
+        return ", ".join([*words, *self.beside.words])
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +221,7 @@ def sync_servers(
     """
     servers = list(servers)
     reports: dict[int, SyncReport] = {}
-    asked: dict[Future[Discovery], tuple[int, Connection]] = {}
+    asked: dict[Future[Found], tuple[int, Connection]] = {}
 
     def finished(position: int, report: SyncReport) -> None:
         reports[position] = report
@@ -237,7 +238,7 @@ def sync_servers(
                 finished(position, _failed(server, str(exc)))
             else:
                 digest = known.get(server.pk, "")
-                answer = pool.submit(_discover, connection, server.chosen_protocol, digest)
+                answer = pool.submit(ask, connection, server.chosen_protocol, digest)
                 asked[answer] = position, connection
         for answer in as_completed(list(asked)):
             position, connection = asked.pop(answer)
@@ -264,21 +265,16 @@ def _asking(server: MCPServer, user: User | None) -> User | None:
     return first.user if first is not None else None
 
 
-def _discover(connection: Connection, chosen: Protocols, known_digest: str) -> Discovery:
-    """Ask in the protocol that the last sync settled; where that fails, in the chosen one."""
+def _taken(server: MCPServer, connection: Connection, answer: Future[Found]) -> SyncReport:
     try:
-        return MCPClient(connection).discover(known_digest=known_digest)
-    except (ProtocolError, UnexpectedStatus):
-        if connection.protocol == chosen:
-            raise
-    return MCPClient(replace(connection, protocol=chosen, protocol_version="")).discover()
-
-
-def _taken(server: MCPServer, connection: Connection, answer: Future[Discovery]) -> SyncReport:
-    try:
-        return _store(server, answer.result())
+        found = answer.result()
+        is_first = not server.tools_digest
+        report = _store(server, found.discovery)
+        if report.error:
+            return report
+        return replace(report, beside=store_offerings(server, found, is_first=is_first))
     except MCPClientError as exc:
-        return _failed(server, _without_secrets(str(exc), connection))
+        return _failed(server, without_secrets(str(exc), connection))
     except Exception:
         reference = uuid.uuid4().hex[:8]
         logger.exception("Sync of MCP server %r failed (reference %s)", server.slug, reference)
@@ -290,12 +286,6 @@ def _taken(server: MCPServer, connection: Connection, answer: Future[Discovery])
 def _failed(server: MCPServer, error: str) -> SyncReport:
     server.mark_failed(error)
     return SyncReport(server.slug, error=server.last_error)
-
-
-def _without_secrets(text: str, connection: Connection) -> str:
-    for secret in connection.secrets:
-        text = text.replace(secret, "[redacted]")
-    return text
 
 
 def _store(server: MCPServer, discovery: Discovery) -> SyncReport:
@@ -357,7 +347,7 @@ def _server_facts(discovery: Discovery) -> dict[str, Any]:
 def _write(plan: SyncPlan, using: str) -> None:
     tools = MCPTool.objects.using(using)
     connection = connections[using]
-    with _statements_of_any_length(connection):
+    with statements_of_any_length(connection):
         tools.bulk_create(plan.new)
         # An upsert of rows that exist: a dozen times as fast as `bulk_update`, whose statement
         # has a branch for each field of each row.
@@ -372,21 +362,6 @@ def _write(plan: SyncPlan, using: str) -> None:
         tools.filter(pk__in=plan.gone).update(available=False)
     if plan.returned:
         tools.filter(pk__in=plan.returned).update(available=True)
-
-
-@contextmanager
-def _statements_of_any_length(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Let SQLite take all the parameters that it can; Django 5.2 stops at the 999 of old ones."""
-    if connection.vendor != "sqlite":
-        yield
-        return
-    features = connection.features
-    assumed = features.max_query_params
-    features.max_query_params = connection.connection.getlimit(SQLITE_LIMIT_VARIABLE_NUMBER)
-    try:
-        yield
-    finally:
-        features.max_query_params = assumed
 
 
 def _warning(discovery: Discovery) -> str:

@@ -1,6 +1,7 @@
-"""The admin of MCP servers and their tools."""
+"""The admin of MCP servers and what they offer."""
 
+from .offerings import MCPPromptAdmin, MCPResourceAdmin
 from .servers import MCPServerAdmin
 from .tools import MCPToolAdmin
 
-__all__ = ["MCPServerAdmin", "MCPToolAdmin"]
+__all__ = ["MCPPromptAdmin", "MCPResourceAdmin", "MCPServerAdmin", "MCPToolAdmin"]

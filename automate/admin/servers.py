@@ -51,6 +51,7 @@ class MCPServerAdmin(ModelAdmin):
         "last_synced",
         "last_error",
         "last_warning",
+        "offerings_warning",
         "settled_protocol",
         "protocol_version",
         "server_name",
@@ -179,7 +180,8 @@ class MCPServerAdmin(ModelAdmin):
     def _sync(self, request: HttpRequest, servers: list[MCPServer]) -> None:
         reports = sync_servers(servers, user=request.user)
         for server, report in zip(servers, reports, strict=True):
-            level = messages.WARNING if report.skipped or report.waiting else messages.SUCCESS
+            imperfect = report.skipped or report.waiting or report.beside.warning
+            level = messages.WARNING if imperfect else messages.SUCCESS
             self.message_user(
                 request,
                 f"{server}: {report.summary}",
@@ -220,6 +222,10 @@ def server_status(server: MCPServer) -> str:
         ) % (server.review_count,)
     if server.last_warning:
         return gettext("Some of its tools were left out: see the last warning.")
+    if server.offerings_warning:
+        return gettext("Not all is well with its resources or prompts: %(warning)s") % {
+            "warning": server.offerings_warning
+        }
     if not server.tool_count:
         return gettext("It lists no tools.")
     if not server.usable_count:

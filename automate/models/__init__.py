@@ -1,10 +1,13 @@
-"""MCP servers, their tools and what authorizes people there, as rows."""
+"""MCP servers, what they offer and what authorizes people there, as rows."""
 
 from .oauth import MCPServerOAuth, OAuthToken, OAuthTokenQuerySet
+from .offerings import MCPPrompt, MCPResource, OfferingQuerySet
 from .servers import MCPServer, MCPServerQuerySet
 from .tools import MCPTool, MCPToolQuerySet
 
 __all__ = [
+    "MCPPrompt",
+    "MCPResource",
     "MCPServer",
     "MCPServerOAuth",
     "MCPServerQuerySet",
@@ -12,4 +15,5 @@ __all__ = [
     "MCPToolQuerySet",
     "OAuthToken",
     "OAuthTokenQuerySet",
+    "OfferingQuerySet",
 ]

@@ -170,6 +170,21 @@ class MCPServer(models.Model):
     listed_count = models.PositiveIntegerField(
         default=0, editable=False, help_text=_("Tools in the list that was stored last.")
     )
+    offerings_digest = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        editable=False,
+        help_text=_("Of the resources and prompts that were stored last; empty for none."),
+    )
+    offerings_warning = models.CharField(
+        _("warning about resources and prompts"),
+        max_length=500,
+        blank=True,
+        default="",
+        editable=False,
+        help_text=_("What the last sync left out, or why it could not have the lists."),
+    )
     list_changed = models.BooleanField(
         default=False,
         editable=False,

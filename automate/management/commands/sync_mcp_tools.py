@@ -16,8 +16,9 @@ _COLUMNS = ("Server", "Added", "Changed", "Gone", "Returned", "Left out", "Uncha
 
 class Command(BaseCommand):
     help = (
-        "Asks the MCP servers that are switched on for their tools, in parallel, and stores what "
-        "they answer. Ends with a status other than 0 if any server failed."
+        "Asks the MCP servers that are switched on for their tools, resources and prompts, in "
+        "parallel, and stores what they answer. Ends with a status other than 0 if any server "
+        "failed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -87,6 +88,11 @@ class Command(BaseCommand):
                 self.stdout.write(f"  {what}: {name}")
         for tool in report.skipped:
             self.stdout.write(f"  left out: {tool.name}, since {tool.reason}")
+        beside = {"resource": report.beside.resources, "prompt": report.beside.prompts}
+        for kind, changes in beside.items():
+            for what in ("added", "changed", "gone", "returned"):
+                for name in getattr(changes, what):
+                    self.stdout.write(f"  {kind} {what}: {name}")
 
     def _table(self, reports: Sequence[SyncReport]) -> None:
         rows = [_row(report) for report in reports]
@@ -111,8 +117,14 @@ def _row(report: SyncReport) -> tuple[str, ...]:
     if report.error:
         return (report.slug, *("-" for _ in range(6)), report.error)
     names = report.added, report.changed, report.gone, report.returned, report.skipped
-    result = f"ok, {report.waiting} awaiting approval" if report.waiting else "ok"
-    return (report.slug, *(str(len(each)) for each in names), str(report.unchanged), result)
+    result = ["ok", f"{report.waiting} awaiting approval" if report.waiting else ""]
+    for kind, changes in (("resource", report.beside.resources), ("prompt", report.beside.prompts)):
+        kinds = kind if changes.listed == 1 else f"{kind}s"
+        waiting = f" ({changes.waiting} new, off)" if changes.waiting else ""
+        result.append(f"{changes.listed} {kinds}{waiting}" if changes.listed else "")
+    result.append(report.beside.warning)
+    words = ", ".join(filter(None, result))
+    return (report.slug, *(str(len(each)) for each in names), str(report.unchanged), words)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
