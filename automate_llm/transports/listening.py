@@ -47,18 +47,16 @@ def listen(connection: Connection, on_change: OnChange, cancellation: Cancellati
         MCPClientError: the server refuses to be listened to.
     """
     pause = FIRST_PAUSE_SECONDS
-    heard_before = False
-    while not cancellation.cancelled:
+    listener = _Listener(connection, on_change)
+    while True:
         began = time.monotonic()
         try:
-            heard_before |= _one_stream(connection, on_change, cancellation, missed=heard_before)
+            listener.read_stream(cancellation)
         except CallCancelled:
             return
-        except (RPCError, UnexpectedStatus) as exc:
+        except MCPClientError as exc:
             if _refuses(exc):
                 raise
-            logger.info("Listening to %s: %s", connection.slug, exc)
-        except MCPClientError as exc:
             logger.info("Listening to %s: %s", connection.slug, exc)
         if time.monotonic() - began >= STEADY_SECONDS:
             pause = FIRST_PAUSE_SECONDS
@@ -69,29 +67,33 @@ def listen(connection: Connection, on_change: OnChange, cancellation: Cancellati
         pause = min(2 * pause, MAX_PAUSE_SECONDS)
 
 
-def _one_stream(
-    connection: Connection, on_change: OnChange, cancellation: Cancellation, *, missed: bool
-) -> bool:
-    """Read one stream to its end; says whether it was ever open."""
-    opened = False
+class _Listener:
+    """Reads one stream after another."""
 
-    def on_open() -> None:
-        nonlocal opened
-        opened = True
-        if missed:
-            on_change("tools")
+    def __init__(self, connection: Connection, on_change: OnChange) -> None:
+        self._connection = connection
+        self._on_change = on_change
+        self._heard_before = False
 
-    def on_notification(method: str, params: dict[str, Any]) -> None:
+    def read_stream(self, cancellation: Cancellation) -> None:
+        """Read one stream to its end."""
+        exchange = Exchange(STREAM_SECONDS, cancellation)
+        exchange.remaining()
+        transport = StreamableHTTPTransport(self._connection)
+        transport.listen(exchange, self._notified, self._opened)
+
+    def _opened(self) -> None:
+        if self._heard_before:
+            self._on_change("tools")
+        self._heard_before = True
+
+    def _notified(self, method: str, params: dict[str, Any]) -> None:
         if (kind := _KINDS.get(method)) is not None:
-            on_change(kind)
-
-    exchange = Exchange(STREAM_SECONDS, cancellation)
-    StreamableHTTPTransport(connection).listen(exchange, on_notification, on_open)
-    return opened
+            self._on_change(kind)
 
 
-def _refuses(error: RPCError | UnexpectedStatus) -> bool:
+def _refuses(error: MCPClientError) -> bool:
     """Whether the server would answer the same next time."""
     if isinstance(error, RPCError):
         return error.code == METHOD_NOT_FOUND
-    return error.status_code in _REFUSALS
+    return isinstance(error, UnexpectedStatus) and error.status_code in _REFUSALS

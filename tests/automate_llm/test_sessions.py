@@ -25,7 +25,7 @@ def handshaking(session_ids, version="2025-11-25", reply=None):
             if seen.rpc_method == "initialize":
                 result = {"protocolVersion": version, "capabilities": {}}
                 headers = {"Mcp-Session-Id": next(session_ids)}
-            elif seen.rpc_method == "notifications/initialized":
+            elif seen.method == "DELETE" or seen.rpc_method == "notifications/initialized":
                 connection.respond(b"", "202 Accepted")
                 continue
             else:

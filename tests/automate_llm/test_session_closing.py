@@ -1,0 +1,69 @@
+"""Sessions that are not needed any more are ended on their servers."""
+
+from automate_llm.mcp_client import MCPClient
+from automate_llm.transports.session_closing import close_sessions
+from tests.servers.mcp_sdk import Offer
+
+from .calling import call, known, to
+from .test_sessions import handshaking, legacy
+
+
+def deletions(server):
+    return [seen for seen in server.requests if seen.method == "DELETE"]
+
+
+def test_a_client_that_closes_ends_its_session_and_a_later_call_opens_another(sdk_server):
+    server = sdk_server(Offer("tool"), legacy_only=True)
+    connection = known(to(server))
+    client = MCPClient(connection)
+    client.call("tool", {})
+    client.close()
+    client.close()
+    client.call("tool", {})
+
+    [ended] = deletions(server)
+    first, second = server.seen("tools/call")
+    assert ended.headers["mcp-session-id"] == first.headers["mcp-session-id"]
+    assert ended.headers["mcp-protocol-version"] == "2025-11-25"
+    assert second.headers["mcp-session-id"] != first.headers["mcp-session-id"]
+
+
+def test_nobody_elses_session_is_ended(raw_server):
+    server = raw_server(handshaking(["for-anna", "for-ben"]))
+    connection = legacy(server)
+    clients = [MCPClient(connection, principal=name) for name in ("anna", "ben")]
+    for client in clients:
+        client.call("tool", {})
+    server.script = lambda connection: connection.read_request()
+    clients[0].close()
+
+    assert [seen.headers["mcp-session-id"] for seen in deletions(server)] == ["for-anna"]
+
+
+def test_all_sessions_of_the_process_are_ended_at_once(raw_server):
+    servers = [raw_server(handshaking(["s1"])) for _ in range(2)]
+    for server in servers:
+        call(legacy(server))
+        server.script = lambda connection: connection.read_request()
+    close_sessions()
+    close_sessions()
+
+    assert [len(deletions(server)) for server in servers] == [1, 1]
+
+
+def test_a_server_without_session_ids_has_nothing_to_end(raw_server):
+    server = raw_server(handshaking([""]))
+    client = MCPClient(legacy(server))
+    client.call("tool", {})
+    client.close()
+
+    assert not deletions(server)
+
+
+def test_a_server_that_is_gone_does_not_matter(raw_server):
+    server = raw_server(handshaking(["s1"]))
+    client = MCPClient(legacy(server))
+    client.call("tool", {})
+    server.stop()
+
+    client.close()
