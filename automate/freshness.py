@@ -7,6 +7,8 @@ from django.utils import timezone
 
 RETRY_AFTER = timedelta(minutes=5)
 """How long a server rests that was due and could not be asked."""
+LEAST = timedelta(minutes=5)
+"""A list is not asked for again before, since some servers call every list stale at once."""
 _SPREAD = 0.1
 
 _random = SystemRandom()
@@ -20,4 +22,5 @@ def due_at(ttl: float | None) -> datetime | None:
     """
     if ttl is None:
         return None
-    return timezone.now() + timedelta(seconds=ttl * (1 + _random.uniform(0, _SPREAD)))
+    fresh = max(timedelta(seconds=ttl), LEAST)
+    return timezone.now() + fresh * (1 + _random.uniform(0, _SPREAD))

@@ -230,10 +230,7 @@ def test_a_server_says_that_it_announces_changes(sdk_server):
 def test_for_how_long_and_for_whom_a_list_holds(raw_server, pages, about, ttl, private):
     discovered = {"supportedVersions": ["2026-07-28"], "capabilities": {}, **about}
     ends = [{"nextCursor": str(number)} for number in range(1, len(pages))] + [{}]
-    answers = [
-        discovered,
-        *({"tools": [], **page, **end} for page, end in zip(pages, ends, strict=True)),
-    ]
+    listed = [{"tools": [], **page, **end} for page, end in zip(pages, ends, strict=True)]
 
     def script(connection):
         for result in [discovered, *listed]:
