@@ -25,6 +25,10 @@ class Executor(Protocol):
         """Have this turn run."""
         ...
 
+    def stop(self) -> None:
+        """Begin no more turns here; returns when those under way have ended."""
+        ...
+
 
 def executor() -> Executor:
     """The executor that `AUTOMATE["EXECUTOR"]` names.
@@ -33,6 +37,13 @@ def executor() -> Executor:
         ImproperlyConfigured: there is none of that name.
     """
     return _executor(conf().EXECUTOR)
+
+
+def stop_executor() -> None:
+    """End the work of this process in order; the next call of `executor` begins anew."""
+    if _executor.cache_info().currsize:
+        executor().stop()
+        _executor.cache_clear()
 
 
 @cache

@@ -24,21 +24,31 @@ class ThreadExecutor:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._queue: SimpleQueue[UUID] = SimpleQueue()
+        self._queue: SimpleQueue[UUID | None] = SimpleQueue()
         self._waiting: set[UUID] = set()
-        self._started = False
+        self._threads: list[threading.Thread] = []
+        self._stopping = threading.Event()
 
     def start(self) -> None:
         """Start the threads, the first of which sweeps."""
-        if self._started:
+        if self._threads:
             return
         with self._lock:
-            if self._started:
+            if self._threads:
                 return
-            self._started = True
             jobs = {f"automate-turns-{each}": self._work for each in range(_threads())}
             for name, job in ({"automate-sweep": self._sweep_for_ever} | jobs).items():
-                threading.Thread(target=job, name=name, daemon=True).start()
+                self._threads.append(threading.Thread(target=job, name=name, daemon=True))
+            for thread in self._threads:
+                thread.start()
+
+    def stop(self) -> None:
+        """Begin no more turns; returns when those under way have ended."""
+        self._stopping.set()
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
 
     def submit(self, turn_id: UUID) -> None:
         """Run this turn as soon as a thread is free; one that is in line already stays there."""
@@ -49,18 +59,18 @@ class ThreadExecutor:
                 self._queue.put(turn_id)
 
     def _work(self) -> None:
-        while True:
-            turn_id = self._queue.get()
+        while (turn_id := self._queue.get()) is not None and not self._stopping.is_set():
             with self._lock:
                 self._waiting.discard(turn_id)
             self._guarded(run_turn, turn_id)
+        connections.close_all()
 
     def _sweep_for_ever(self) -> None:
         # A thread of its own: on a busy site, those that run turns are never idle.
-        while True:
+        while not self._stopping.is_set():
             self._guarded(self._sweep)
             connections.close_all()
-            threading.Event().wait(LEASE.total_seconds())
+            self._stopping.wait(LEASE.total_seconds())
 
     def _sweep(self) -> None:
         interrupt_abandoned()

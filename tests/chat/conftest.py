@@ -10,10 +10,18 @@ from django.contrib.auth import get_user_model
 
 from automate.models import MCPServer
 from automate.sync import sync_server
+from chat.executors import stop_executor
 from chat.models import Turn
 from chat.submission import send_message
 from tests.servers.mcp_sdk import Offer, SDKServer
 from tests.servers.scripted_model import Script, ScriptedModel
+
+
+@pytest.fixture(autouse=True)
+def _no_work_goes_on() -> Iterator[None]:
+    """What a page of one test set to work must not meet the rows of the next."""
+    yield
+    stop_executor()
 
 
 @pytest.fixture
@@ -74,9 +82,13 @@ class HeldExecutor:
     def submit(self, turn_id: Any) -> None:
         self.turn_ids.append(turn_id)
 
+    def stop(self) -> None:
+        pass
+
 
 @pytest.fixture
 def executor(monkeypatch: pytest.MonkeyPatch) -> HeldExecutor:
     held = HeldExecutor()
-    monkeypatch.setattr("chat.submission.executor", lambda: held)
+    for user in ("submission", "views", "streams"):
+        monkeypatch.setattr(f"chat.{user}.executor", lambda: held)
     return held

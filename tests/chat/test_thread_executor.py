@@ -1,33 +1,40 @@
 """The pool of threads in the web process."""
 
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
+from chat.executors import executor
 from chat.executors.thread import ThreadExecutor
-from chat.models import Turn
+from chat.models import Conversation, Turn
 from chat.submission import send_message
 from tests.chat.test_stopping import until
-from tests.servers.scripted_model import text
+from tests.servers.scripted_model import silence, text
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def pool(monkeypatch: pytest.MonkeyPatch) -> Callable[[], ThreadExecutor]:
+def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadExecutor]:
     made = ThreadExecutor()
     monkeypatch.setattr("chat.submission.executor", lambda: made)
-    return lambda: made
+    yield made
+    made.stop()
 
 
 def all_done() -> bool:
     return not Turn.objects.unfinished().exists()
 
 
-def test_a_message_is_answered_without_anybody_waiting(model: Any, user: Any, pool: Any) -> None:
+def test_a_message_is_answered_without_anybody_waiting(
+    model: Any, user: Any, pool: ThreadExecutor
+) -> None:
     model(text("Good morning."))
 
     turn = send_message(user, None, "Hello", uuid4())
@@ -37,7 +44,7 @@ def test_a_message_is_answered_without_anybody_waiting(model: Any, user: Any, po
     assert turn.status == Turn.Status.DONE
 
 
-def test_more_turns_than_threads_wait_in_line(model: Any, user: Any, pool: Any) -> None:
+def test_more_turns_than_threads_wait_in_line(model: Any, user: Any, pool: ThreadExecutor) -> None:
     server = model(text("Good morning."), EXECUTOR_THREADS=2)
 
     for _ in range(5):
@@ -47,18 +54,20 @@ def test_more_turns_than_threads_wait_in_line(model: Any, user: Any, pool: Any) 
     assert len(server.requests) == 5
 
 
-def test_a_turn_that_no_process_took_is_found_by_the_next_one(model: Any, ask: Any) -> None:
+def test_a_turn_that_no_process_took_is_found_by_the_next_one(
+    model: Any, ask: Any, pool: ThreadExecutor
+) -> None:
     model(text("Good morning."))
     ask()
 
-    ThreadExecutor().start()
+    pool.start()
     until(all_done)
 
     assert Turn.objects.get().status == Turn.Status.DONE
 
 
 def test_a_fault_in_one_turn_leaves_the_threads_alive(
-    model: Any, user: Any, pool: Any, monkeypatch: pytest.MonkeyPatch
+    model: Any, user: Any, pool: ThreadExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     met = threading.Event()
 
@@ -77,3 +86,60 @@ def test_a_fault_in_one_turn_leaves_the_threads_alive(
     until(all_done)
 
     assert set(Turn.objects.values_list("status", flat=True)) == {"failed", "done"}
+
+
+def test_turns_of_dead_processes_are_found_while_every_thread_is_busy(
+    model: Any, user: Any, pool: ThreadExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.executors.thread.LEASE", timedelta(milliseconds=10))
+    release = threading.Event()
+    server = model(silence(release, text("At last.")), EXECUTOR_THREADS=1)
+    send_message(user, None, "Hello", uuid4())
+    until(lambda: server.requests)
+    left = Turn.objects.create(
+        conversation=Conversation.objects.create(user=user),
+        status=Turn.Status.RUNNING,
+        lease_until=timezone.now() - timedelta(minutes=1),
+    )
+
+    until(lambda: Turn.objects.filter(pk=left.pk, status=Turn.Status.INTERRUPTED).exists())
+    release.set()
+    until(all_done)
+
+
+def test_a_turn_that_is_found_again_and_again_stands_in_line_once(
+    model: Any, user: Any, pool: ThreadExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[Any] = []
+    release, busy = threading.Event(), threading.Event()
+
+    def run(turn_id: Any) -> None:
+        busy.set()
+        assert release.wait(10)
+        ran.append(turn_id)
+
+    monkeypatch.setattr("chat.executors.thread.run_turn", run)
+    model(text("Good morning."), EXECUTOR_THREADS=1)
+    send_message(user, None, "Hello", uuid4())
+    assert busy.wait(10)
+    waiting = send_message(user, None, "Hello", uuid4())
+
+    for _ in range(3):
+        pool.submit(waiting.pk)
+    release.set()
+    until(lambda: waiting.pk in ran)
+    pool.stop()
+
+    assert ran.count(waiting.pk) == 1
+
+
+def test_a_fork_has_an_executor_of_its_own() -> None:
+    here = executor()
+
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if executor() is not here else 1)
+    _, status = os.waitpid(child, 0)
+
+    assert status == 0
+    assert executor() is here
