@@ -184,6 +184,9 @@ class _Stream:
             body,
         ) as answer:
             refuse_status(answer)
+            if exchange is not None:
+                # Some servers hang up once they have answered to a stream that is closed.
+                answer.close()
 
 
 def message_address(stream_url: str, data: bytes) -> str:

@@ -250,6 +250,8 @@ class StreamableHTTPTransport:
                 body = jsonrpc.encoded("notifications/cancelled", {"requestId": request_id}, None)
                 with suppress(MCPClientError):
                     self._endpoint.notify(Exchange(CANCEL_SECONDS), session.headers, body)
+                # Older servers on the Python SDK do not survive it in that session.
+                sessions.forget(self._connection, asks=session.asks)
             raise
 
     def _beside(

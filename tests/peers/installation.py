@@ -72,7 +72,7 @@ def install() -> Iterator[str]:
             python = folder() / name / "bin" / "python"
             pip = (sys.executable, "-m", "pip", "--python", python)
             # The list is complete, so nothing is left to resolve.
-            _run(*pip, "install", "--quiet", "--no-deps", "-r", path)
+            _run(*pip, "install", "-qq", "--no-deps", "-r", path)
             _stamp(name, path.read_text())
             yield name
     if not _is_there(NPM, _npm_packages()):

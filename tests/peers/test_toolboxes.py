@@ -27,7 +27,7 @@ def test_its_version_is_settled_and_its_tools_are_found(
     assert about.protocol == ("sse" if peer.transport == "sse" else "mcp")
     assert (about.protocol_version, about.server_name) == (peer.version, "Toolbox")
     assert about.instructions == "Ask it for sums."
-    assert [tool.name for tool in about.tools] == ["add", "shout", "fail", "picture", "work"]
+    assert {"add", "shout", "fail", "picture", "work"} < {tool.name for tool in about.tools}
     assert about.skipped == ()
     assert set(about.tools[0].input_schema["properties"]) == {"a", "b"}
     assert about.tools[0].description == "Add two numbers."

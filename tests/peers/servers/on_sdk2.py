@@ -1,16 +1,90 @@
 """The toolbox on the official Python SDK's 2.x line."""
 
+from typing import Annotated
+
+from mcp.server.caching import CacheHint
 from mcp.server.mcpserver import Context, Image, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.resolve import Elicit, Resolve
+from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
+from mcp_types import JSONRPCMessage
+from pydantic import BaseModel, Field
 from toolbox import fill, options, serve
 
 asked = options()
-server = MCPServer("Toolbox", instructions="Ask it for sums.")
+server = MCPServer(
+    "Toolbox",
+    instructions="Ask it for sums.",
+    cache_hints={"tools/list": CacheHint(ttl_ms=60_000, scope="public")},
+)
 fill(server, context=Context, image=Image, tool_error=ToolError)
+
+
+class Choice(BaseModel):
+    colour: str
+
+
+class Events(EventStore):
+    """Every event of every stream, in memory; an event's id is its number."""
+
+    def __init__(self) -> None:
+        self._events: list[tuple[str, JSONRPCMessage | None]] = []
+
+    async def store_event(self, stream_id: str, message: JSONRPCMessage | None) -> str:
+        self._events.append((stream_id, message))
+        return str(len(self._events) - 1)
+
+    async def replay_events_after(
+        self, last_event_id: str, send_callback: EventCallback
+    ) -> str | None:
+        stream, _ = self._events[int(last_event_id)]
+        for number, (other, message) in enumerate(self._events):
+            if other == stream and number > int(last_event_id) and message is not None:
+                await send_callback(EventMessage(message, str(number)))
+        return stream
+
+
+def which_colour() -> Elicit[Choice]:
+    return Elicit("Which colour?", Choice)
+
+
+@server.tool()
+def order(choice: Annotated[Choice, Resolve(which_colour)]) -> str:
+    """Order a mug in the colour that a person chooses."""
+    return f"A {choice.colour} mug."
+
+
+@server.tool()
+def ship(region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})]) -> str:
+    """Ship it there."""
+    return f"Shipped to {region}."
+
+
+@server.tool()
+async def restock(ctx: Context) -> str:
+    """Say that the tools changed."""
+    await ctx.notify_tools_changed()
+    return "done"
+
+
+@server.tool()
+async def hang_up(ctx: Context) -> str:
+    """Close the stream, and answer all the same."""
+    await ctx.close_sse_stream()
+    return "still here"
+
 
 if asked.transport == "stdio":
     server.run("stdio")
 elif asked.transport == "sse":
     serve(server.sse_app())
 else:
-    serve(server.streamable_http_app(stateless_http=asked.stateless, json_response=asked.json))
+    events = None if asked.json or asked.stateless else Events()
+    serve(
+        server.streamable_http_app(
+            stateless_http=asked.stateless,
+            json_response=asked.json,
+            event_store=events,
+            retry_interval=100,
+        )
+    )

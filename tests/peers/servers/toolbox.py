@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+import anyio
 import uvicorn
 
 PNG = base64.b64decode(
@@ -17,7 +18,8 @@ PNG = base64.b64decode(
 
 
 def fill(server: Any, *, context: Any, image: Any, tool_error: type[Exception]) -> None:
-    """Give the server its tools; every SDK has the same decorators under other names."""
+    """Give the server what it offers; every SDK has the same decorators under other names."""
+    heard: list[str] = []
 
     @server.tool()
     def add(a: int, b: int) -> int:
@@ -45,6 +47,33 @@ def fill(server: Any, *, context: Any, image: Any, tool_error: type[Exception]) 
         await ctx.report_progress(1, 2)
         await ctx.report_progress(2, 2)
         return "done"
+
+    @server.tool()
+    async def hang() -> str:
+        """Run until the call is stopped."""
+        heard.append("begun")
+        try:
+            await anyio.sleep_forever()
+        finally:
+            heard.append("stopped")
+        raise AssertionError
+
+    @server.tool()
+    def hung() -> str:
+        """Say how the hanging calls stand, and forget it."""
+        said = " ".join(heard)
+        heard.clear()
+        return said or "nothing"
+
+    @server.resource("memo://welcome", name="Welcome", mime_type="text/plain")
+    def welcome() -> str:
+        """What hangs over the door."""
+        return "Welcome to the shop."
+
+    @server.prompt()
+    def greet(name: str) -> str:
+        """Greet somebody."""
+        return f"Say hello to {name}."
 
 
 def options() -> argparse.Namespace:
