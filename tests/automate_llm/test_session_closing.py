@@ -1,5 +1,8 @@
 """Sessions that are not needed any more are ended on their servers."""
 
+import subprocess
+import sys
+
 from automate_llm.mcp_client import MCPClient
 from automate_llm.transports.session_closing import close_sessions
 from tests.servers.mcp_sdk import Offer
@@ -67,3 +70,20 @@ def test_a_server_that_is_gone_does_not_matter(raw_server):
     server.stop()
 
     client.close()
+
+
+LEAVING = """
+import sys
+from automate_llm.mcp_client import MCPClient
+from automate_llm.values import Connection
+
+url = sys.argv[1]
+MCPClient(Connection("shop", url, protocol="mcp", private_hosts=None)).execute_tool("tool", {})
+"""
+
+
+def test_a_process_that_ends_says_goodbye(sdk_server):
+    server = sdk_server(Offer("tool"), legacy_only=True)
+    subprocess.run([sys.executable, "-c", LEAVING, server.url], check=True, timeout=30)
+
+    assert len(deletions(server)) == 1
