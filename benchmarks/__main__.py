@@ -25,6 +25,9 @@ MODULES = {
     "c": "first_token",
     "d": "first_request",
     "e": "syncing",
+    "f": "versions",
+    "g": "stdio_call",
+    "h": "many_threads",
 }
 PROFILE_LINES = 15
 

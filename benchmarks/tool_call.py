@@ -1,7 +1,6 @@
 """(a) One tool call: `MCPClient`, a bare POST of the same bytes, and the official SDK."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import requests
@@ -13,8 +12,9 @@ from automate_llm.mcp_client import MCPClient
 from automate_llm.transports import jsonrpc
 
 from .children import child
-from .measuring import Contender, Results, Sample, Stopwatch, timed
+from .measuring import Results, timed
 from .report import Benchmark, Goal, Row, row
+from .sdk_client import awaited, kept_session
 from .tools import ANSWER, ARGUMENTS
 
 TITLE = "One tool call over a kept connection"
@@ -35,7 +35,7 @@ def prepared(quick: bool) -> Iterator[Benchmark]:
     with (
         child("benchmarks.cheap_server") as cheap,
         child("benchmarks.asgi_server", "benchmarks.sdk_app:app") as sdk_server,
-        _kept_session(f"{sdk_server}/mcp") as (loop, session),
+        kept_session(f"{sdk_server}/mcp") as (loop, session),
         requests.Session() as trusting,
         requests.Session() as untrusting,
     ):
@@ -44,23 +44,23 @@ def prepared(quick: bool) -> Iterator[Benchmark]:
 
         async def kept_call() -> None:
             result = await session.call_tool(TOOL, ARGUMENTS)
-            _check(result.content[0].text)  # type: ignore[union-attr]
+            check(result.content[0].text)  # type: ignore[union-attr]
 
         async def connected_call() -> None:
             async with Client(sdk) as client:
                 result = await client.call_tool(TOOL, ARGUMENTS)
-            _check(result.content[0].text)  # type: ignore[union-attr]
+            check(result.content[0].text)  # type: ignore[union-attr]
 
-        ours = timed(OURS, _execution(endpoint), calls)
+        ours = timed(OURS, execution(endpoint), calls)
         yield Benchmark(
             TITLE,
             [
-                timed(BARE, _bare_post(trusting, endpoint), calls),
-                timed(UNTRUSTING, _bare_post(untrusting, endpoint), calls),
+                timed(BARE, bare_post(trusting, endpoint), calls),
+                timed(UNTRUSTING, bare_post(untrusting, endpoint), calls),
                 ours,
-                timed(OURS_ON_SDK, _execution(sdk), calls),
-                _awaited(KEPT, loop, kept_call, calls),
-                _awaited(PER_CALL, loop, connected_call, max(1, calls // 20)),
+                timed(OURS_ON_SDK, execution(sdk), calls),
+                awaited(KEPT, loop, kept_call, calls),
+                awaited(PER_CALL, loop, connected_call, max(1, calls // 20)),
             ],
             ours=ours,
             rounds=1 if quick else 15,
@@ -83,18 +83,20 @@ def _rows(results: Results) -> list[Row]:
     ]
 
 
-def _execution(endpoint: str) -> Callable[[], None]:
+def execution(endpoint: str, protocol: str = "mcp", version: str = VERSION) -> Callable[[], None]:
+    """A call of our client's, as a chat makes it: what a sync settled is stored on the row."""
     server = MCPServer(
         slug="shop",
         endpoint_url=endpoint,
-        settled_protocol="mcp",
-        protocol_version=VERSION,
+        settled_protocol=protocol,
+        protocol_version=version,
     )
     client = MCPClient(server)
-    return lambda: _check(client.execute_tool(TOOL, ARGUMENTS))
+    return lambda: check(client.execute_tool(TOOL, ARGUMENTS))
 
 
-def _bare_post(session: requests.Session, endpoint: str) -> Callable[[], None]:
+def bare_post(session: requests.Session, endpoint: str) -> Callable[[], None]:
+    """A request with the same bytes, whose answer is not even parsed."""
     meta = {
         "io.modelcontextprotocol/protocolVersion": VERSION,
         "io.modelcontextprotocol/clientInfo": {"name": "django-automate", "version": "0.1.0"},
@@ -119,43 +121,7 @@ def _bare_post(session: requests.Session, endpoint: str) -> Callable[[], None]:
     return post
 
 
-@contextmanager
-def _kept_session(url: str) -> Iterator[tuple[asyncio.AbstractEventLoop, Client]]:
-    """An open session of the SDK's client, and the event loop that it lives in."""
-    ended = asyncio.Event()
-
-    async def hold(opened: asyncio.Future[Client]) -> None:
-        async with Client(url) as client:
-            opened.set_result(client)
-            await ended.wait()
-
-    with asyncio.Runner() as runner:
-        loop = runner.get_loop()
-        opened: asyncio.Future[Client] = loop.create_future()
-        holder = loop.create_task(hold(opened))
-        try:
-            yield loop, loop.run_until_complete(opened)
-        finally:
-            ended.set()
-            loop.run_until_complete(holder)
-
-
-def _awaited(
-    name: str,
-    loop: asyncio.AbstractEventLoop,
-    operation: Callable[[], Awaitable[None]],
-    operations: int,
-) -> Contender:
-    """A contender in an event loop; starting and stopping the loop does not count."""
-
-    async def measured() -> Sample:
-        with Stopwatch() as taken:
-            await operation()
-        return taken.sample
-
-    return Contender(name, lambda: loop.run_until_complete(measured()), operations)
-
-
-def _check(answer: object) -> None:
+def check(answer: object) -> None:
+    """Raise unless the server answered what it always does."""
     if answer != ANSWER:
         raise RuntimeError(f"unexpected answer {answer!r}")
