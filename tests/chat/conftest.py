@@ -1,5 +1,6 @@
 """A person, a scripted model, and servers whose tools are really synced."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -7,9 +8,11 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
 
 from automate.models import MCPServer
 from automate.sync import sync_server
+from chat.engine import run_turn
 from chat.executors import stop_executor
 from chat.models import Turn
 from chat.submission import send_message
@@ -68,6 +71,28 @@ def ask(user: Any, executor: "HeldExecutor") -> Callable[..., Turn]:
         return send_message(user, conversation, text, uuid4())
 
     return send
+
+
+@pytest.fixture
+def started() -> Iterator[Callable[[Turn], threading.Thread]]:
+    """Run a turn in a thread, as an executor does."""
+    threads: list[threading.Thread] = []
+
+    def run(turn_id: Any) -> None:
+        try:
+            run_turn(turn_id)
+        finally:
+            connection.close()
+
+    def start(turn: Turn) -> threading.Thread:
+        threads.append(threading.Thread(target=run, args=(turn.pk,)))
+        threads[-1].start()
+        return threads[-1]
+
+    yield start
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 class HeldExecutor:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,28 +15,6 @@ from tests.servers.mcp_sdk import Offer
 from tests.servers.scripted_model import calls, silence, text
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def started() -> Iterator[Callable[[Turn], threading.Thread]]:
-    """Run a turn in a thread, as an executor does."""
-    threads: list[threading.Thread] = []
-
-    def run(turn_id: Any) -> None:
-        try:
-            run_turn(turn_id)
-        finally:
-            connection.close()
-
-    def start(turn: Turn) -> threading.Thread:
-        threads.append(threading.Thread(target=run, args=(turn.pk,)))
-        threads[-1].start()
-        return threads[-1]
-
-    yield start
-    for thread in threads:
-        thread.join(10)
-        assert not thread.is_alive()
 
 
 def until(condition: Callable[[], Any]) -> None:

@@ -1,0 +1,222 @@
+"""What happens round a turn that runs: lost leases and rights, faults, deleted rows, silence."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.utils import timezone
+
+from chat import running
+from chat.engine import run_turn
+from chat.events import EventLog
+from chat.models import Conversation, ToolCall, Turn, TurnEvent
+from chat.recovery import interrupt_abandoned
+from chat.submission import retry_turn, send_message
+from tests.servers.mcp_sdk import Offer
+from tests.servers.scripted_model import calls, silence, text
+
+from .test_stopping import until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def finished(turn: Turn) -> Turn:
+    run_turn(turn.pk)
+    turn.refresh_from_db()
+    return turn
+
+
+def abandon(turn_id: Any) -> None:
+    """What another process does when this one gave no sign of life for too long."""
+    Turn.objects.filter(pk=turn_id).update(lease_until=timezone.now() - timedelta(minutes=1))
+    assert interrupt_abandoned() == 1
+
+
+def elsewhere(job: Callable[..., object]) -> Callable[[dict[str, Any]], str]:
+    """A tool that does this to the database, as another process would."""
+
+    def handler(arguments: dict[str, Any]) -> str:
+        try:
+            job()
+        finally:
+            connection.close()
+        return "done"
+
+    return handler
+
+
+def test_text_that_no_next_piece_follows_is_seen_nevertheless(
+    model: Any, ask: Any, started: Any
+) -> None:
+    permits = threading.Semaphore(0)
+    model([text("one two three four five").paced(permits)])
+    turn = ask()
+    thread = started(turn)
+
+    permits.release(4)  # the role and three words, at once
+
+    until(lambda: "".join(_texts(turn)) == "one two three")
+    permits.release(10)
+    thread.join(10)
+    assert turn.messages.last().content == "one two three four five"
+
+
+def _texts(turn: Turn) -> list[str]:
+    return [each.data["text"] for each in turn.events.filter(kind=TurnEvent.Kind.TEXT)]
+
+
+def test_a_turn_that_another_process_ended_stops_here_and_writes_no_more(
+    model: Any, ask: Any, started: Any
+) -> None:
+    release = threading.Event()
+    server = model([silence(release)])
+    turn = ask()
+    thread = started(turn)
+    until(lambda: server.requests)
+
+    abandon(turn.pk)
+    thread.join(5)
+    assert not thread.is_alive()
+    release.set()
+
+    turn.refresh_from_db()
+    assert turn.status == Turn.Status.INTERRUPTED
+    assert turn.events.last().data == {"status": "interrupted"}
+
+
+def test_a_turn_that_lost_its_lease_sends_no_further_call(model: Any, ask: Any, shop: Any) -> None:
+    turn = ask()
+    peer = shop(Offer("order", handler=elsewhere(lambda: abandon(turn.pk))))
+    wanted = [("shop__order", {"number": number}) for number in (1, 2)]
+    model([calls(*wanted), text("Done.")], PARALLEL_CALLS=1)
+
+    finished(turn)
+
+    assert turn.status == Turn.Status.INTERRUPTED
+    assert peer.calls("order") == [{"number": 1}]
+    assert [call.status for call in turn.tool_calls.all()] == ["unknown", "cancelled"]
+
+
+def test_a_conversation_deleted_in_the_middle_ends_its_turn(
+    model: Any, ask: Any, shop: Any
+) -> None:
+    peer = shop(Offer("order", handler=elsewhere(lambda: Conversation.objects.all().delete())))
+    wanted = [("shop__order", {"number": number}) for number in (1, 2)]
+    server = model([calls(*wanted), text("Done.")], PARALLEL_CALLS=1)
+    turn = ask()
+
+    run_turn(turn.pk)
+
+    assert len(peer.calls("order")) == 1
+    assert len(server.requests) == 1
+    assert not ToolCall.objects.exists()
+    assert not TurnEvent.objects.exists()
+
+
+def test_who_loses_their_account_in_the_middle_has_no_tools_from_then_on(
+    model: Any, ask: Any, shop: Any
+) -> None:
+    lock_out = elsewhere(lambda: get_user_model().objects.update(is_active=False))
+    peer = shop(Offer("order", handler=lock_out))
+    wanted = [("shop__order", {"number": number}) for number in (1, 2)]
+    model([*(calls(each) for each in wanted), text("Done.")])
+
+    turn = finished(ask())
+
+    assert peer.calls("order") == [{"number": 1}]
+    assert [call.status for call in turn.tool_calls.all()] == ["succeeded", "refused"]
+
+
+def test_trying_again_does_not_repeat_a_call_of_unknown_outcome(
+    model: Any, ask: Any, shop: Any, user: Any
+) -> None:
+    turn = ask("Order one.")
+    deaths: list[Callable[[], object]] = [lambda: abandon(turn.pk)]
+    die = elsewhere(lambda: deaths.pop()() if deaths else None)
+    peer = shop(Offer("order", handler=die))
+    order = calls(("shop__order", {"number": 1}))
+    model([order, order, text("Shall I?"), order, text("Ordered.")])
+    finished(turn)
+
+    again = finished(retry_turn(turn, uuid4()))
+
+    assert [call.status for call in again.tool_calls.all()] == ["refused"]
+    assert "Ask the person first" in again.tool_calls.get().error
+    assert len(peer.calls("order")) == 1
+
+    wished = finished(ask("Yes, order it again.", conversation=turn.conversation))
+
+    assert [call.status for call in wished.tool_calls.all()] == ["succeeded"]
+
+
+def test_a_fault_in_the_watch_costs_one_look_and_no_more(
+    model: Any, ask: Any, started: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults, look = [RuntimeError("too many open files")], running._look
+
+    def failing(*parts: Any, **named: Any) -> None:
+        if faults:
+            raise faults.pop()
+        look(*parts, **named)
+
+    monkeypatch.setattr(running, "_look", failing)
+    release = threading.Event()
+    model([silence(release)])
+    turn = ask()
+    thread = started(turn)
+    until(lambda: not faults)
+
+    turn.request_cancel()
+    thread.join(5)
+    release.set()
+
+    turn.refresh_from_db()
+    assert turn.status == Turn.Status.CANCELLED
+
+
+def test_a_turn_whose_connection_broke_ends_over_a_new_one(
+    model: Any, ask: Any, started: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append, breaks = EventLog.append, [True]
+
+    def broken(log: EventLog, *parts: Any, **named: Any) -> None:
+        if breaks and breaks.pop():
+            connection.connection.close()
+        append(log, *parts, **named)
+
+    monkeypatch.setattr(EventLog, "append", broken)
+    model([text("Hello there.")])
+    turn = ask()
+
+    started(turn).join(10)
+
+    turn.refresh_from_db()
+    assert turn.status == Turn.Status.FAILED
+    assert "reference" in turn.notice
+    assert turn.events.last().data == {"status": "failed"}
+
+
+def test_a_double_click_at_one_moment_is_one_message_and_one_turn(user: Any, executor: Any) -> None:
+    submission = uuid4()
+    together, turns = threading.Barrier(2, timeout=10), []
+
+    def click() -> None:
+        together.wait()
+        turns.append(send_message(user, None, "Hello", submission))
+        connection.close()
+
+    clicks = [threading.Thread(target=click) for _ in range(2)]
+    for each in clicks:
+        each.start()
+    for each in clicks:
+        each.join()
+
+    assert len({turn.pk for turn in turns}) == 1
+    assert len(turns) == 2
+    assert Conversation.objects.count() == 1
+    assert Turn.objects.get().messages.get().content == "Hello"
