@@ -86,6 +86,12 @@ def file_type(claimed: object, data: bytes) -> str:
     return _OTHER_TYPES.get(named_type(claimed), OCTETS)
 
 
+def _claimed_type(claimed: object) -> str:
+    """The media type by its server's word, where it is one of a few."""
+    name = named_type(claimed)
+    return name if name in RASTER_TYPES else _OTHER_TYPES.get(name, OCTETS)
+
+
 def named_type(claimed: object) -> str:
     """A media type as its server names it, without parameters, to be shown; empty if malformed."""
     if not isinstance(claimed, str):
@@ -139,7 +145,8 @@ def checked_block(block: object, secrets: tuple[str, ...] = ()) -> Block:
 def without_files(result: ToolResult) -> tuple[ToolResult, tuple[File, ...]]:
     """The result with each file's SHA-256 and size in the place of its Base64, and the files.
 
-    The blocks must be checked. A file that stands there twice is given once.
+    From here on a file has the media type to serve it by, whatever its server called it. The
+    blocks must be checked. A file that stands there twice is given once.
     """
     files: dict[str, File] = {}
     content = tuple(_parted(block, files) for block in result.content)
@@ -157,10 +164,11 @@ def _parted(block: Block, files: dict[str, File]) -> Block:
 
 
 def _with_file(part: Block, key: str, files: dict[str, File]) -> Block:
-    file = File(base64.b64decode(part[key]), part["mimeType"])
-    files.setdefault(file.sha256, file)
+    data = base64.b64decode(part[key])
+    file = File(data, file_type(part["mimeType"], data))
+    kept = files.setdefault(file.sha256, file)
     rest = {name: value for name, value in part.items() if name != key}
-    return {**rest, "file": file.sha256, "bytes": len(file.data)}
+    return {**rest, "mimeType": kept.media_type, "file": kept.sha256, "bytes": len(data)}
 
 
 def _text(block: Block, secrets: tuple[str, ...]) -> Block:
@@ -211,7 +219,7 @@ def _encoded(part: Block, key: str, secrets: tuple[str, ...]) -> Block:
         raise _Unusable("its data is not Base64") from None
     if any(secret.encode() in data for secret in secrets):
         raise _Unusable("it holds a secret of this site")
-    return {"mimeType": file_type(part.get("mimeType"), data), key: encoded}
+    return {"mimeType": _claimed_type(part.get("mimeType")), key: encoded}
 
 
 def _named_type(part: Block) -> Block:

@@ -158,10 +158,14 @@ class ToolResult:
 
     @property
     def value(self) -> Any:
-        """The result as a plain Python value: structured content, else text, else the blocks."""
+        """The result as a plain Python value: structured content, else text, else the blocks.
+
+        A block that could not be taken counts only where there is no other.
+        """
         if self.has_structured:
             return self.structured
-        if all(block.get("type") == "text" for block in self.content):
+        taken = [block for block in self.content if block.get("type") != "unusable"]
+        if all(block.get("type") == "text" for block in taken or self.content):
             return self.text
         return [dict(block) for block in self.content]
 

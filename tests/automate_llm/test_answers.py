@@ -12,6 +12,9 @@ from automate_llm.mcp_client import MCPClient
 from .calling import answer_to, call, failure, settled, to
 
 
+IMAGE = {"type": "image", "data": "aGk=", "mimeType": "image/png"}
+
+
 @pytest.mark.parametrize(
     ("result", "value"),
     [
@@ -20,8 +23,12 @@ from .calling import answer_to, call, failure, settled, to
         ({"structuredContent": None}, None),
         ({"content": [{"type": "text", "text": "{}"}], "structuredContent": {"a": 1}}, {"a": 1}),
         (
-            {"content": [{"type": "text", "text": "a"}, {"type": "image", "data": "aGk="}]},
-            [{"type": "text", "text": "a"}, {"type": "image", "data": "aGk="}],
+            {"content": [{"type": "text", "text": "a"}, IMAGE]},
+            [{"type": "text", "text": "a"}, IMAGE],
+        ),
+        (
+            {"content": [{"type": "image", "data": "!"}]},
+            [{"type": "unusable", "kind": "image", "reason": "its data is not Base64"}],
         ),
         ({"content": ["x", {"type": 1}, {"type": "text"}, {"type": "text", "text": "a"}]}, "a"),
         ({"content": [{"type": "text", "text": "a\0\ud800"}]}, "a\ufffd\ufffd"),
