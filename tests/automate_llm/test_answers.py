@@ -11,8 +11,7 @@ from automate_llm.mcp_client import MCPClient
 
 from .calling import answer_to, call, failure, settled, to
 
-
-IMAGE = {"type": "image", "data": "aGk=", "mimeType": "image/png"}
+IMAGE = {"type": "image", "mimeType": "application/octet-stream", "data": "aGk="}
 
 
 @pytest.mark.parametrize(
@@ -23,14 +22,16 @@ IMAGE = {"type": "image", "data": "aGk=", "mimeType": "image/png"}
         ({"structuredContent": None}, None),
         ({"content": [{"type": "text", "text": "{}"}], "structuredContent": {"a": 1}}, {"a": 1}),
         (
-            {"content": [{"type": "text", "text": "a"}, IMAGE]},
-            [{"type": "text", "text": "a"}, IMAGE],
+            {"content": [IMAGE, {"type": "text", "text": "a"}]},
+            [IMAGE, {"type": "text", "text": "a"}],
         ),
         (
-            {"content": [{"type": "image", "data": "!"}]},
-            [{"type": "unusable", "kind": "image", "reason": "its data is not Base64"}],
+            {"content": ["x", {"type": "text", "text": "a"}]},
+            [
+                {"type": "unusable", "kind": "block", "reason": "it has no type"},
+                {"type": "text", "text": "a"},
+            ],
         ),
-        ({"content": ["x", {"type": 1}, {"type": "text"}, {"type": "text", "text": "a"}]}, "a"),
         ({"content": [{"type": "text", "text": "a\0\ud800"}]}, "a\ufffd\ufffd"),
         ({"structuredContent": {"n": math.nan, "\0": math.inf}}, {"n": None, "\ufffd": None}),
     ],
