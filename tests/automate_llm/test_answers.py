@@ -25,13 +25,7 @@ IMAGE = {"type": "image", "mimeType": "application/octet-stream", "data": "aGk="
             {"content": [IMAGE, {"type": "text", "text": "a"}]},
             [IMAGE, {"type": "text", "text": "a"}],
         ),
-        (
-            {"content": ["x", {"type": "text", "text": "a"}]},
-            [
-                {"type": "unusable", "kind": "block", "reason": "it has no type"},
-                {"type": "text", "text": "a"},
-            ],
-        ),
+        ({"content": ["x", {"type": 1}, {"type": "text"}, {"type": "text", "text": "a"}]}, "a"),
         ({"content": [{"type": "text", "text": "a\0\ud800"}]}, "a\ufffd\ufffd"),
         ({"structuredContent": {"n": math.nan, "\0": math.inf}}, {"n": None, "\ufffd": None}),
     ],
