@@ -11,6 +11,8 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.utils import timezone
 
+from automate.models import MCPServer
+from automate.sync import sync_server
 from chat import running
 from chat.engine import run_turn
 from chat.events import EventLog
@@ -18,6 +20,7 @@ from chat.models import Conversation, ToolCall, Turn, TurnEvent
 from chat.recovery import interrupt_abandoned
 from chat.submission import retry_turn, send_message
 from tests.servers.mcp_sdk import Offer
+from tests.servers.rest import RestServer
 from tests.servers.scripted_model import calls, silence, text
 
 from .test_stopping import until
@@ -220,3 +223,36 @@ def test_a_double_click_at_one_moment_is_one_message_and_one_turn(user: Any, exe
     assert len(turns) == 2
     assert Conversation.objects.count() == 1
     assert Turn.objects.get().messages.get().content == "Hello"
+
+
+def test_a_flood_of_progress_is_thinned_out(model: Any, ask: Any, shop: Any) -> None:
+    async def flood(arguments: dict[str, Any], session: Any) -> str:
+        for number in range(300):
+            await session.report_progress(number, 300)
+        return "done"
+
+    shop(Offer("flood", handler=flood))
+    model([calls(("shop__flood", {})), text("Done.")])
+
+    turn = finished(ask())
+
+    assert turn.tool_calls.get().status == ToolCall.Status.SUCCEEDED
+    assert 1 <= turn.events.filter(kind=TurnEvent.Kind.PROGRESS).count() < 100
+
+
+def test_a_result_that_no_database_stores_is_stored_without_what_it_refuses(
+    model: Any, ask: Any, user: Any
+) -> None:
+    tools = [{"name": "odd", "description": "Odd.", "inputSchema": {"type": "object"}}]
+    with RestServer(tools, lambda tool, arguments: {"nul\x00": "\ud800", "far": 1e400}) as shop:
+        row = MCPServer.objects.create(
+            name="Shop", slug="shop", endpoint_url=shop.url, protocol="rest"
+        )
+        assert not sync_server(row).error
+        model([calls(("shop__odd", {})), text("Done.")])
+
+        turn = finished(ask())
+
+    call = turn.tool_calls.get()
+    assert call.status == ToolCall.Status.SUCCEEDED
+    assert call.result["structured"] == {"nul\ufffd": "\ufffd", "far": None}
