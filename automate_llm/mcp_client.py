@@ -113,8 +113,9 @@ class MCPClient:
         `input_schema` is the tool's own: it may want arguments mirrored in headers. `asks` tells
         the server that whoever calls takes its questions, which come as `InputRequired`; the
         answers go back in `input_responses`, with that error's `request_state` and `task_id`.
-        `on_question` answers at once what a server of before 2026 asks; without it such a
-        question is declined.
+        `on_question` answers at once what a server of before 2026 asks, in whichever thread
+        reads the question, and must not wait longer than the call may; without it such a question
+        is declined.
 
         Raises:
             InputRequired: no failure; a person must answer before the tool goes on.

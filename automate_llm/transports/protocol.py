@@ -215,10 +215,16 @@ def tool_result(result: Mapping[str, Any]) -> ToolResult:
 
 def _ttl(result: Mapping[str, Any]) -> float | None:
     """For how many seconds a result is fresh, at most a week (server/utilities/caching)."""
-    milliseconds = result.get("ttlMs")
+    return seconds_of(result.get("ttlMs"), 0.0, MAX_TTL_SECONDS)
+
+
+def seconds_of(milliseconds: object, least: float, most: float) -> float | None:
+    """A number of milliseconds in seconds, within these bounds; none where it is no number."""
     if not isinstance(milliseconds, int | float) or isinstance(milliseconds, bool):
         return None
-    return min(max(milliseconds / 1000, 0.0), MAX_TTL_SECONDS)
+    if milliseconds != milliseconds:  # not a number, which JSON's readers let pass
+        return None
+    return min(max(milliseconds, least * 1000), most * 1000) / 1000
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ from automate_llm.values import Progress
 
 from . import jsonrpc
 from .base import OnProgress
+from .protocol import seconds_of
 from .questions import input_required
 
 EXTENSION = "io.modelcontextprotocol/tasks"
@@ -140,7 +141,5 @@ def _keys(state: Mapping[str, Any]) -> Collection[str]:
 
 
 def _pause(state: Mapping[str, Any]) -> float:
-    proposed = state.get("pollIntervalMs")
-    if not isinstance(proposed, int | float) or isinstance(proposed, bool):
-        return PAUSE_SECONDS
-    return min(max(proposed / 1000, MIN_PAUSE_SECONDS), MAX_PAUSE_SECONDS)
+    proposed = seconds_of(state.get("pollIntervalMs"), MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS)
+    return PAUSE_SECONDS if proposed is None else proposed

@@ -1,6 +1,7 @@
 """Servers that say when their lists change, and for how long a list is fresh."""
 
 import json
+import math
 import queue
 import threading
 
@@ -225,6 +226,9 @@ def test_a_server_says_that_it_announces_changes(sdk_server):
         ([{"ttlMs": 10**15}], {}, 604_800.0, False),
         ([{"ttlMs": "soon"}], {}, None, False),
         ([{"ttlMs": True}], {}, None, False),
+        ([{"ttlMs": math.nan}], {}, None, False),
+        ([{"ttlMs": math.inf}], {}, 604_800.0, False),
+        ([{"ttlMs": 10**299}], {}, 604_800.0, False),
     ],
 )
 def test_for_how_long_and_for_whom_a_list_holds(raw_server, pages, about, ttl, private):

@@ -1,5 +1,6 @@
 """Calls that a server carries out as tasks, held to the extension's specification."""
 
+import math
 import threading
 
 import pytest
@@ -87,6 +88,21 @@ def test_a_task_tells_how_far_it_is(raw_server):
     call(settled(raw_server(working_through(*states, DONE))), on_progress=said.append)
 
     assert [progress.message for progress in said] == ["packing", "shipping"]
+
+
+@pytest.mark.parametrize("pause", [0, -1, 0.5])
+def test_a_pause_of_nothing_is_bounded(raw_server, pause):
+    server = raw_server(working_through(DONE, first={**WORKING, "pollIntervalMs": pause}))
+
+    assert call(settled(server)).text == "fine"
+
+
+@pytest.mark.parametrize("pause", ["soon", None, True, math.nan])
+def test_a_pause_that_is_none_is_our_own(raw_server, monkeypatch, pause):
+    monkeypatch.setattr(tasks, "PAUSE_SECONDS", 0.001)
+    server = raw_server(working_through(DONE, first={**WORKING, "pollIntervalMs": pause}))
+
+    assert call(settled(server)).text == "fine"
 
 
 @pytest.mark.parametrize(
