@@ -22,7 +22,7 @@ from automate.models import MCPServer
 from automate.sync import sync_server
 from chat.context import model_messages
 from chat.engine import run_turn
-from chat.models import Message, ToolCall, Turn
+from chat.models import Message, ToolCall, Turn, TurnEvent
 from chat.recovery import interrupt_abandoned
 from chat.submission import send_message
 from tests.conftest import NO_SKIPS
@@ -106,8 +106,8 @@ def test_a_process_killed_at_any_commit_loses_nothing_and_repeats_nothing(
         )
         assert not sync_server(row).error
 
-        # One moment of three, others in each run; every one where nothing may be skipped.
-        step = 1 if os.environ.get(NO_SKIPS) else 3
+        # One moment of five, others in each run; every one where nothing may be skipped.
+        step = 1 if os.environ.get(NO_SKIPS) else 5
         died, at = int(signal.SIGKILL), random.randrange(step)
         while died:
             at += step
@@ -128,6 +128,8 @@ def _restart_and_check(
     Turn.objects.filter(status=Turn.Status.RUNNING).update(
         lease_until=timezone.now() - timedelta(seconds=1)
     )
+    texts = turn.events.filter(kind=TurnEvent.Kind.TEXT).values_list("data", flat=True)
+    written = [(each["message"], each["text"]) for each in texts]
     interrupt_abandoned()
     run_turn(turn.pk)
     turn.refresh_from_db()
@@ -136,6 +138,8 @@ def _restart_and_check(
     assert turn.events.last().data == {"status": turn.status}, sentence
     assert not ToolCall.objects.unfinished().exists(), sentence
     assert Message.objects.filter(content=sentence).count() == 1
+    for message_id, piece in written:
+        assert piece in turn.messages.get(pk=message_id).content, sentence
     assert all(count == 1 for count in effects.values()), (sentence, effects)
     for call in turn.tool_calls.all():
         done = effects[sentence, call.arguments["number"]]

@@ -1,5 +1,7 @@
 """What happens round a turn that runs: lost leases and rights, faults, deleted rows, silence."""
 
+import gc
+import os
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -21,7 +23,7 @@ from chat.recovery import interrupt_abandoned
 from chat.submission import retry_turn, send_message
 from tests.servers.mcp_sdk import Offer
 from tests.servers.rest import RestServer
-from tests.servers.scripted_model import calls, silence, text
+from tests.servers.scripted_model import calls, silence, text, three_calls
 
 from .test_stopping import until
 
@@ -256,3 +258,22 @@ def test_a_result_that_no_database_stores_is_stored_without_what_it_refuses(
     call = turn.tool_calls.get()
     assert call.status == ToolCall.Status.SUCCEEDED
     assert call.result["structured"] == {"nul\ufffd": "\ufffd", "far": None}
+
+
+def test_many_turns_leave_no_thread_and_no_open_file_behind(
+    model: Any, ask: Any, started: Any, shop: Any
+) -> None:
+    shop(Offer("echo"))
+    model(three_calls())
+
+    def open_files() -> int:
+        gc.collect()
+        return len(os.listdir("/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"))
+
+    started(ask()).join(10)  # the first one opens connections that are kept
+    threads, files = threading.active_count(), open_files()
+    for _ in range(20):
+        started(ask()).join(10)
+
+    until(lambda: threading.active_count() <= threads)
+    assert open_files() <= files
