@@ -32,7 +32,7 @@ def prepared(quick: bool) -> Iterator[Benchmark]:
         one, many = _Walls(), _Walls()
 
         def alone() -> Sample:
-            return one.measured(lambda: [one.timed(call) for call in calls], SERVERS)
+            return one.measured(lambda: list(map(one.timed, calls)), SERVERS)
 
         def together() -> Sample:
             work = calls * (THREADS // SERVERS) * each

@@ -32,8 +32,8 @@ class Resumable:
     A piece may be bytes, `None` for the answer, or a status; `cut` breaks the first stream off.
     """
 
-    def __init__(self, first, *later, cut=False):
-        self.first, self.later, self.cut = first, list(later), cut
+    def __init__(self, first, *later, cut=False, version="2025-11-25"):
+        self.first, self.later, self.cut, self.version = first, list(later), cut, version
         self.called = None
         self.streamed = threading.Event()
 
@@ -48,7 +48,7 @@ class Resumable:
                     answer = message(answer_to(self.called))
                     self.stream(connection, answer if piece is None else piece)
             elif seen.rpc_method == "initialize":
-                result = {"protocolVersion": "2025-11-25", "capabilities": {}}
+                result = {"protocolVersion": self.version, "capabilities": {}}
                 answer = {"jsonrpc": "2.0", "id": seen.body["id"], "result": result}
                 connection.respond(answer, headers={"Mcp-Session-Id": "s1"})
             elif seen.rpc_method == "tools/call":
@@ -73,11 +73,12 @@ def calls(server):
     return [seen for seen in server.requests if seen.rpc_method == "tools/call"]
 
 
+@pytest.mark.parametrize("version", ["2025-11-25", "2025-06-18", "2025-03-26"])
 @pytest.mark.parametrize("cut", [False, True])
-def test_an_answer_comes_over_the_stream_that_is_taken_up_again(raw_server, cut):
-    server = raw_server(Resumable(PRIMING, None, cut=cut))
+def test_an_answer_comes_over_the_stream_that_is_taken_up_again(raw_server, cut, version):
+    server = raw_server(Resumable(PRIMING, None, cut=cut, version=version))
 
-    assert call(legacy(server)).text == "fine"
+    assert call(settled(server, protocol_version=version)).text == "fine"
     [resumed] = gets(server)
     assert resumed.headers["last-event-id"] == "e-1"
     assert resumed.headers["mcp-session-id"] == "s1"

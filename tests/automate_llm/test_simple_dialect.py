@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from automate_llm.exceptions import ProtocolError, ToolFailed
@@ -73,3 +75,13 @@ def test_auto_is_settled_without_a_tool_call_in_the_simple_dialect(rest_server):
     assert call(to(server)).value == "done"
     executed = [seen.body for seen in server.requests if seen.path.endswith("/execute")]
     assert executed == [{"tool": "tool", "arguments": {}}]
+
+
+def test_threads_that_call_at_once_get_their_own_answers(rest_server):
+    server = rest_server(REST_TOOLS, lambda tool, arguments: arguments["a"])
+    client = MCPClient(to(server, protocol="rest"))
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda a: client.execute_tool("tool", {"a": a}), range(24)))
+
+    assert answers == list(range(24))

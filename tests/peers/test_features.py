@@ -97,7 +97,7 @@ def test_an_argument_is_mirrored_in_a_header(peer: Peer, client: Clients, found:
         client(peer).call("ship", {"region": "eu-west"})
 
 
-@peers("sdk-2.3-http*")
+@peers("sdk-2.3-http*", "sdk-2.3-stdio")
 def test_a_list_says_how_long_it_is_fresh(peer: Peer, found: Found) -> None:
     assert (found(peer).ttl, found(peer).private) == (60.0, False)
 
@@ -123,6 +123,15 @@ def test_a_change_of_the_tools_is_heard(peer: Peer, client: Clients) -> None:
         listening.join()
 
     assert heard[0] == "tools"
+
+
+@peers("sdk-1.30-http", "sdk-1.10-http", "sdk-1.9-http")
+def test_a_session_that_was_ended_is_opened_anew(peer: Peer, client: Clients) -> None:
+    asking = client(peer)
+    before = asking.call("shout", {"text": "before"}).text
+    asking.close()
+
+    assert (before, asking.call("shout", {"text": "after"}).text) == ("BEFORE", "AFTER")
 
 
 @peers("sdk-2.3-http")

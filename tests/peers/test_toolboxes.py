@@ -27,7 +27,7 @@ def test_its_version_is_settled_and_its_tools_are_found(
     assert about.protocol == ("sse" if peer.transport == "sse" else "mcp")
     assert (about.protocol_version, about.server_name) == (peer.version, "Toolbox")
     assert about.instructions == "Ask it for sums."
-    assert {"add", "shout", "fail", "picture", "work"} < {tool.name for tool in about.tools}
+    assert {"add", "shout", "fail", "picture", "card", "work"} < {tool.name for tool in about.tools}
     assert about.skipped == ()
     assert set(about.tools[0].input_schema["properties"]) == {"a", "b"}
     assert about.tools[0].description == "Add two numbers."
@@ -71,6 +71,13 @@ def test_a_picture_comes_as_an_image(peer: Peer, client: Clients) -> None:
     (image,) = client(peer).call("picture", {}).content
 
     assert (image["type"], image["mimeType"]) == ("image", "image/png")
+
+
+@every_toolbox
+def test_a_resource_comes_embedded(peer: Peer, client: Clients) -> None:
+    (card,) = client(peer).call("card", {}).content
+
+    assert (card["type"], card["resource"]["text"]) == ("resource", "Nine to five.")
 
 
 @pytest.mark.parametrize("peer", [peer for peer in TOOLBOXES if peer.progress], ids=str)

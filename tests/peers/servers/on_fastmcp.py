@@ -5,12 +5,19 @@ from fastmcp.exceptions import ToolError
 from fastmcp.utilities.tasks import TaskConfig
 from fastmcp.utilities.types import Image
 from fastmcp_tasks import TasksExtension
+from mcp_types import EmbeddedResource
 from toolbox import fill, options, serve
 
 asked = options()
 server: FastMCP = FastMCP("Toolbox", instructions="Ask it for sums.")
 server.add_extension(TasksExtension())
-fill(server, context=Context, image=Image, tool_error=ToolError)
+fill(
+    server,
+    context=Context,
+    image=Image,
+    resource=EmbeddedResource,
+    tool_error=ToolError,
+)
 
 
 @server.tool(task=TaskConfig(mode="required"))

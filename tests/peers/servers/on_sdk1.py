@@ -2,13 +2,20 @@
 
 from mcp.server.fastmcp import Context, FastMCP, Image
 from mcp.server.fastmcp.exceptions import ToolError
+from mcp.types import EmbeddedResource
 from pydantic import BaseModel
 from toolbox import fill, options, serve
 
 asked = options()
 modes = {"stateless_http": asked.stateless, "json_response": asked.json}
 server = FastMCP("Toolbox", instructions="Ask it for sums.", **modes)
-fill(server, context=Context, image=Image, tool_error=ToolError)
+fill(
+    server,
+    context=Context,
+    image=Image,
+    resource=EmbeddedResource,
+    tool_error=ToolError,
+)
 
 
 class Choice(BaseModel):

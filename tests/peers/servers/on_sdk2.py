@@ -7,7 +7,7 @@ from mcp.server.mcpserver import Context, Image, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.resolve import Elicit, Resolve
 from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
-from mcp_types import JSONRPCMessage
+from mcp_types import EmbeddedResource, JSONRPCMessage
 from pydantic import BaseModel, Field
 from toolbox import fill, options, serve
 
@@ -17,7 +17,13 @@ server = MCPServer(
     instructions="Ask it for sums.",
     cache_hints={"tools/list": CacheHint(ttl_ms=60_000, scope="public")},
 )
-fill(server, context=Context, image=Image, tool_error=ToolError)
+fill(
+    server,
+    context=Context,
+    image=Image,
+    resource=EmbeddedResource,
+    tool_error=ToolError,
+)
 
 
 class Choice(BaseModel):

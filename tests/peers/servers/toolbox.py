@@ -17,7 +17,9 @@ PNG = base64.b64decode(
 )
 
 
-def fill(server: Any, *, context: Any, image: Any, tool_error: type[Exception]) -> None:
+def fill(
+    server: Any, *, context: Any, image: Any, resource: Any, tool_error: type[Exception]
+) -> None:
     """Give the server what it offers; every SDK has the same decorators under other names."""
     heard: list[str] = []
 
@@ -40,6 +42,12 @@ def fill(server: Any, *, context: Any, image: Any, tool_error: type[Exception]) 
     def picture() -> image:
         """Draw a dot."""
         return image(data=PNG, format="png")
+
+    @server.tool()
+    def card() -> resource:
+        """Give the opening hours."""
+        text = {"uri": "memo://hours", "mimeType": "text/plain", "text": "Nine to five."}
+        return resource.model_validate({"type": "resource", "resource": text})
 
     @server.tool()
     async def work(ctx: context) -> str:
