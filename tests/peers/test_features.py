@@ -22,7 +22,7 @@ Found = Callable[[Peer], Discovery]
 BLUE = InputAnswer("accept", {"colour": "blue"})
 
 
-def peers(*names: str) -> Any:
+def peers(*names: str) -> pytest.MarkDecorator:
     """Run a test with the peers of these names, or whose names begin so, with `*`."""
     chosen = [
         peer
