@@ -139,10 +139,10 @@ class TurnRun:
                 else:
                     self._limits.count_usage(event.usage)
                     return event
+            raise ModelError(_("The model sent no complete answer."))
         except BaseException:
             writer.break_off()
             raise
-        raise ModelError(_("The model sent no complete answer."))
 
 
 def _closing_notice(completed: Completed, reached: str, tools_dropped: bool) -> str:

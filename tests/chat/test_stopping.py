@@ -3,16 +3,22 @@
 import threading
 import time
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
 from django.db import connection
 
+from automate.conf import conf
+from chat.context import model_messages
 from chat.engine import run_turn
+from chat.events import wake_ups
 from chat.models import ToolCall, Turn
 from chat.submission import stop_turn
 from tests.servers.mcp_sdk import Offer
 from tests.servers.scripted_model import calls, silence, text
+
+from .strict_api import problems_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -76,6 +82,45 @@ def test_a_stop_that_another_process_asked_for_is_heard(model: Any, ask: Any, st
 
     turn.refresh_from_db()
     assert turn.status == Turn.Status.CANCELLED
+
+
+def test_a_stop_at_any_moment_leaves_a_conversation_that_any_model_takes(
+    model: Any, ask: Any, shop: Any
+) -> None:
+    peer = shop(Offer("order"))
+    wanted = [("shop__order", {"number": number}) for number in range(6)]
+    model(lambda request: text("Done.") if _answered(request) else calls(*wanted, content="So:"))
+    ends: list[str] = []
+    stopped = True
+    while stopped:
+        peer.requests.clear()
+        turn = ask()
+
+        with wake_ups.listen(turn.pk, _stopper(turn, at=len(ends))):
+            run_turn(turn.pk)
+
+        turn.refresh_from_db()
+        ends.append(turn.status)
+        stopped = turn.cancel_requested
+        assert not turn.tool_calls.unfinished().exists()
+        assert len(peer.calls()) == len({each["number"] for each in peer.calls()})
+        assert problems_of(model_messages(turn.conversation, conf())) == []
+        assert turn.events.last().data == {"status": turn.status}
+
+    # A stop that comes after the model's last word changes nothing any more.
+    assert set(ends) == {"cancelled", "done"}
+    assert ends.count("cancelled") > 8
+
+
+def _stopper(turn: Turn, at: int) -> Callable[[], None]:
+    """Stops the turn when it has stored something for the time of this number, from 0 on."""
+    moments = count()
+
+    def wake() -> None:
+        if next(moments) == at:
+            stop_turn(turn)
+
+    return wake
 
 
 def test_a_turn_ends_when_its_time_is_over(model: Any, ask: Any, started: Any) -> None:

@@ -32,10 +32,11 @@ def all_done() -> bool:
     return not Turn.objects.unfinished().exists()
 
 
+@pytest.mark.parametrize("threads", [0, 1, 8])
 def test_a_message_is_answered_without_anybody_waiting(
-    model: Any, user: Any, pool: ThreadExecutor
+    model: Any, user: Any, pool: ThreadExecutor, threads: int
 ) -> None:
-    model(text("Good morning."))
+    model(text("Good morning."), EXECUTOR_THREADS=threads)
 
     turn = send_message(user, None, "Hello", uuid4())
     until(all_done)
