@@ -2,7 +2,9 @@
 
 import datetime
 import ipaddress
+import json
 import ssl
+import threading
 
 import pytest
 from cryptography import x509
@@ -11,9 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from automate_llm import http
 from automate_llm.exceptions import ConnectionFailed
-from tests.servers.raw import HungUp
+from tests.servers.raw import HungUp, head
 
 from .calling import answer_to, answering, call, failure, settled
+
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest.mark.parametrize("lower", [True, False])
@@ -180,15 +184,23 @@ def test_a_tls_connection_that_breaks_after_the_request_leaves_it_open_what_ran(
     assert error.may_have_run
 
 
-def test_surplus_bytes_inside_tls_cost_the_connection(tls_server, trusted):
+@pytest.mark.parametrize("form", ["one write", "two writes"])
+def test_surplus_bytes_inside_tls_cost_the_connection(tls_server, trusted, form):
+    surplus = b"x" * 40_000
+    sent = threading.Semaphore(0)
+
     def script(connection):
-        connection.respond(answer_to(connection.read_request()))
-        connection.send(b"x" * 40_000)
+        answer = json.dumps(answer_to(connection.read_request())).encode()
+        whole = head(headers={**JSON, "Content-Length": str(len(answer))}) + answer
+        for piece in [whole + surplus] if form == "one write" else [whole, surplus]:
+            connection.send(piece)
+        sent.release()
         connection.wait_for_end()
 
     server = tls_server(script)
     connection = settled(server)
     for _ in range(2):
         assert call(connection).text == "fine"
+        assert sent.acquire(timeout=5)  # what comes later than the next request, no look can see
 
     assert len(server.connections) == 2
