@@ -121,31 +121,40 @@ def _problems(
     of_arguments: bool,
 ) -> list[str]:
     _check_limits(value)
+    sentences: dict[str, None] = {}
     try:
         program = _programs.get(schema, key, of_arguments=of_arguments)
         problems = Evaluation(program, Clock(time_limit)).descend(value, program.schema)
-        if (first := next(problems, None)) is None:
-            return []
-        sentences = {sentence(first): None}
         for problem in islice(problems, 10 * MAX_PROBLEMS):
             sentences[sentence(problem)] = None
             if len(sentences) == MAX_PROBLEMS:
                 break
-    except TooSlow:
-        raise SchemaError(
-            f"Holding the value to the schema took more than {time_limit:g} s of computing; "
-            "simplify its patterns and references."
-        ) from None
-    except TooLong:
-        raise InvalidArguments(
-            [f"$ holds a text of over {MAX_SUBJECT:,} characters that must match a pattern."]
-        ) from None
-    except RecursionError:
-        raise SchemaError(
-            "The schema's references lead in a circle, or it is nested too deep together with "
-            "the value; flatten it."
-        ) from None
+    except (TooSlow, TooLong, RecursionError) as exc:
+        # One problem settles it; the look for more of them may fail.
+        if not sentences:
+            raise _undecided(exc, time_limit) from None
     return list(sentences)
+
+
+def _undecided(
+    error: TooSlow | TooLong | RecursionError, time_limit: float
+) -> SchemaError | InvalidArguments:
+    """What a check that ended without any answer is to the caller."""
+    match error:
+        case TooSlow():
+            return SchemaError(
+                f"Holding the value to the schema took more than {time_limit:g} s of computing; "
+                "simplify its patterns and references."
+            )
+        case TooLong():
+            return InvalidArguments(
+                [f"$ holds a text of over {MAX_SUBJECT:,} characters that must match a pattern."]
+            )
+        case _:
+            return SchemaError(
+                "The schema's references lead in a circle, or it is nested too deep together with "
+                "the value; flatten it."
+            )
 
 
 def _check_limits(value: Any) -> None:
