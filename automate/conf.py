@@ -12,6 +12,9 @@ from typing import Any
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 
+APPROVAL_DEFAULTS = ("annotations", "allow", "ask", "deny")
+"""What `APPROVAL_DEFAULT` may be."""
+
 EXECUTORS = ("thread",)
 """What `EXECUTOR` may name."""
 
@@ -61,6 +64,14 @@ class Settings:
     """Fernet keys that encrypt stored OAuth tokens, newest first; references as in
     `auth_secret_ref`. Empty: a key is derived from `SECRET_KEY`."""
 
+    APPROVAL_DEFAULT: str = "annotations"
+    """What happens to a call that no rule concerns: `allow`, `ask`, `deny`, or `annotations`: one
+    of a tool that only reads, by the operator's word or else the server's, is allowed, any other
+    asks."""
+
+    APPROVAL_SECONDS: float = 86_400.0
+    """How long an approval or a question waits for its person; then the call is not made."""
+
     SYNC_THREADS: int = 8
     """Servers that one sync asks at the same time."""
 
@@ -75,6 +86,9 @@ class Settings:
 
     MAX_TOOL_CALLS: int = 25
     """Tool calls of one turn."""
+
+    MAX_ATTEMPTS: int = 3
+    """Times that a turn is begun again after its process died, before it is given up."""
 
     MAX_REPAIRS: int = 3
     """Times that one turn lets the model mend arguments that do not fit."""

@@ -6,12 +6,16 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from automate_llm.exceptions import SchemaError
+from automate_llm.schemas import check_schema
+
 from .conf import conf
 from .stdio import PREFIX
 
 # RFC 9110, section 5.6.2: a field name is a token.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
+_PERMISSION = re.compile(r"[A-Za-z0-9_]+\.[A-Za-z0-9_]+")
 _SCOPES = re.compile(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*")
 
 # Headers that the client writes itself, or that change what a request means.
@@ -100,3 +104,19 @@ def validate_scopes(value: str) -> None:
     """Scopes, one space between two. Source: RFC 6749, section 3.3."""
     if not _SCOPES.fullmatch(value):
         raise ValidationError(_("Write scopes with one space between two."), code="scopes")
+
+
+def validate_permission(value: str) -> None:
+    """A Django permission, as `user.has_perm` takes it."""
+    if not _PERMISSION.fullmatch(value):
+        raise ValidationError(_("Write app_label.codename."), code="permission")
+
+
+def validate_argument_schema(value: object) -> None:
+    """A JSON Schema that arguments can be checked against within the limits."""
+    if not isinstance(value, dict):
+        raise ValidationError(_("Write a JSON Schema: an object."), code="schema")
+    try:
+        check_schema(value)
+    except SchemaError as exc:
+        raise ValidationError(str(exc), code="schema") from None

@@ -2,13 +2,14 @@
 
 import threading
 import time
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from django.db import Error as DatabaseError
 from django.db import transaction
 
 from .events import EventLog
-from .models import Conversation, Message, ToolCall, TurnEvent
+from .models import Approval, Conversation, Message, ToolCall, TurnEvent
 
 BATCH_SECONDS = 0.06
 """Text that arrives within this time of the last write waits for the next piece, or for
@@ -18,11 +19,19 @@ BATCH_SECONDS = 0.06
 class AnswerWriter:
     """One answer of the model. Its message's row is made with the first piece of text.
 
-    Only `write_late` may be called from another thread than the turn's.
+    `fence` raises where the turn is no longer this process's; the answer is then not stored. Only
+    `write_late` may be called from another thread than the turn's.
     """
 
-    def __init__(self, log: EventLog, conversation: Conversation, turn_id: UUID) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        conversation: Conversation,
+        turn_id: UUID,
+        fence: Callable[[], None],
+    ) -> None:
         self._log = log
+        self._fence = fence
         self._message = Message(
             conversation=conversation, turn_id=turn_id, role=Message.Role.ASSISTANT
         )
@@ -50,16 +59,21 @@ class AnswerWriter:
             except DatabaseError:  # it is written with the next piece, or fails there
                 return
 
-    def complete(self, text: str, calls: list[ToolCall]) -> None:
-        """Store the whole answer and its calls together, before any call is sent."""
+    def complete(
+        self, text: str, calls: list[ToolCall], approvals: Sequence[Approval] = ()
+    ) -> None:
+        """Store the whole answer, its calls and what they wait for, before any call is sent."""
         with self._lock:
             self._unwritten.clear()
         self._message.content = text
         with transaction.atomic():
+            self._fence()
             self._message.save()
             for call in calls:
                 call.message = self._message
             ToolCall.objects.bulk_create(calls)
+            if approvals:
+                Approval.objects.bulk_create(approvals)
             self._log.append_all(
                 [
                     (TurnEvent.Kind.MESSAGE, {"message": self._message.pk}),

@@ -1,53 +1,55 @@
-"""From what a model asked for to what its tools answered: parse, check, call, store."""
+"""Makes the calls of a turn: commits each as under way, sends it, commits what came of it."""
 
-import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from functools import cached_property
+from datetime import timedelta
 from queue import SimpleQueue
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from automate.catalog import tool_for_call
 from automate.conf import Settings
-from automate_llm import strict_json
 from automate_llm.cancellation import Cancellation
 from automate_llm.content import File
 from automate_llm.exceptions import (
     AuthorizationRequired,
     CallCancelled,
-    InvalidArguments,
-    LimitExceeded,
+    InputRequired,
     MCPClientError,
-    ProtocolError,
-    SchemaError,
 )
 from automate_llm.mcp_client import MCPClient
 from automate_llm.providers.base import RequestedCall
 from automate_llm.results import model_text
-from automate_llm.validation import validate_arguments, validate_output
-from automate_llm.values import Progress, ToolResult
+from automate_llm.validation import validate_output
+from automate_llm.values import InputAnswer, Progress, ToolResult
 
+from .arguments import canonical
+from .checking import CallChecker
 from .events import EventLog
 from .files import attach_files, keep_files
 from .limits import TurnLimits
-from .models import Message, ToolCall, Turn, TurnEvent
+from .models import Approval, Question, ToolCall, Turn, TurnEvent
 
 Outcome = ToolResult | Exception
-_OUTCOME = ("status", "result", "result_text", "error", "warning", "needs_account", "finished_at")
-_MAX_ARGUMENT_CHARACTERS = 1_000_000
+Status = ToolCall.Status
+
+MAX_QUESTION_ROUNDS = 10
+"""How often the server of one call may ask back."""
+
 _PROGRESS_SECONDS = 0.1
 """A server's word on a call's progress that comes sooner after the last one is passed over."""
 
 
 class Dispatcher:
-    """The tool calls of one turn. All its rows are written by the thread that runs the turn."""
+    """The tool calls of one turn. All its rows are written by the thread that runs the turn.
+
+    `fence` raises where the turn is no longer this process's; it belongs in the transaction after
+    which a request leaves.
+    """
 
     def __init__(
         self,
@@ -56,93 +58,58 @@ class Dispatcher:
         limits: TurnLimits,
         cancellation: Cancellation,
         settings: Settings,
+        fence: Callable[[], None],
     ) -> None:
         self._turn = turn
-        self._user = turn.conversation.user
         self._log = log
-        self._limits = limits
         self._cancellation = cancellation
         self._settings = settings
+        self._fence = fence
+        self._checker = CallChecker(turn, limits, settings)
         self._at_once = max(1, settings.PARALLEL_CALLS)
         self._progress_at: dict[int, float] = {}
+        self._answers: dict[int, Mapping[str, InputAnswer]] = {}
 
-    def prepare(self, requested: Sequence[RequestedCall]) -> list[ToolCall]:
-        """The rows for calls, unsaved: pending, or refused with the reason for the model."""
-        if requested:
-            # The person may have lost an account or a right since the turn began.
-            self._user = type(self._user)._default_manager.get(pk=self._user.pk)
-        return [self._prepared(each) for each in requested]
+    def prepare(self, requested: Sequence[RequestedCall]) -> tuple[list[ToolCall], list[Approval]]:
+        """The rows for calls and the approvals that they need, unsaved.
 
-    def _prepared(self, requested: RequestedCall) -> ToolCall:
-        call = ToolCall(
-            turn=self._turn,
-            call_id=requested.id[:200],
-            function_name=requested.name[:200],
-            title=requested.name[:200],
-        )
-        try:
-            call.arguments, call.arguments_text = _parsed(requested.arguments)
-        except ValueError as exc:
-            call.arguments_text = "{}"  # a history with broken JSON is refused by some servers
-            self._limits.count_repair()
-            return self._refused(call, str(exc))
-        tool = tool_for_call(self._user, requested.name)
-        if tool is None:
-            self._limits.count_repair()
-            return self._refused(
-                call, _("There is no tool of this name now. Use only the tools that are listed.")
-            )
-        call.tool, call.tool_version = tool, tool.version
-        call.server_name, call.title = tool.server.name, tool.title or tool.name
-        try:
-            validate_arguments(tool.input_schema, call.arguments, key=tool.definition_hash)
-        except InvalidArguments as exc:
-            self._limits.count_repair()
-            return self._refused(call, _("The arguments do not fit: %(why)s") % {"why": exc})
-        except SchemaError as exc:
-            return self._refused(call, _("The tool cannot be used: %(why)s") % {"why": exc})
-        if reason := self._limits.refusal(call.function_name, _canonical(call)):
-            return self._refused(call, reason)
-        if not _read_only(call) and (call.function_name, _canonical(call)) in self._uncertain:
-            return self._refused(
-                call,
-                _("Nobody knows whether the same call already did its work. Ask the person first."),
-            )
-        return call
-
-    def begin(self, calls: list[ToolCall]) -> None:
-        """Mark the calls that `run` sends at once as under way, so that the rows say so.
-
-        They must be stored before `run`; each further call is marked and stored when its turn
-        comes.
+        Those that `run` sends at once are marked as under way already. They must be stored before
+        `run`; each further call is marked and stored when its turn comes.
         """
-        pending = [call for call in calls if call.status == ToolCall.Status.PENDING]
+        calls, approvals = self._checker.checked(requested)
+        pending = [call for call in calls if call.status == Status.PENDING]
         for call in pending[: self._at_once]:
-            _mark_running(call)
+            call.status, call.started_at, call.attempts = Status.RUNNING, timezone.now(), 1
+        return calls, approvals
 
-    @cached_property
-    def _uncertain(self) -> set[tuple[str, str]]:
-        """The calls of which nobody knows whether they did their work.
+    def unfinished(self) -> list[ToolCall]:
+        """Calls of an earlier run of this turn that lack an outcome, or a person's word on it."""
+        found = self._turn.tool_calls.select_related("tool__server").defer("result")
+        asked = found.order_by("-message_id").values_list("message_id", flat=True)[:1]
+        last = list(found.filter(message_id__in=list(asked)).order_by("pk"))
+        return last if any(not call.finished or call.is_unresolved for call in last) else []
 
-        Those of an earlier turn count until the person has written something after them: trying
-        again is no word on what to do about them.
-        """
-        written = Message.objects.filter(
-            conversation_id=self._turn.conversation_id, role=Message.Role.USER
-        )
-        unknown = ToolCall.objects.filter(
-            message__conversation_id=self._turn.conversation_id,
-            message_id__gt=Subquery(written.order_by("-pk").values("pk")[:1]),
-            status=ToolCall.Status.UNKNOWN,
-        )
-        return {(call.function_name, _canonical(call)) for call in unknown.defer("result")}
+    def resume(self, calls: list[ToolCall]) -> None:
+        """Make the calls of an earlier run that may be made now; the rules are asked again."""
+        for call in calls:
+            if call.status == Status.PENDING and (reason := self._checker.refusal(call)):
+                with transaction.atomic():
+                    call.move(Status.REFUSED, error=reason[:500], finished_at=timezone.now())
+                    self._log.append(TurnEvent.Kind.CALL, call=call.pk)
+            elif call.question_rounds:
+                self._answers[call.pk] = {
+                    question.key: question.as_answer()
+                    for question in call.questions.filter(round=call.question_rounds)
+                }
+        self.run(calls)
 
     def run(self, calls: list[ToolCall]) -> None:
-        """Make every call that was not refused, several at a time; store each outcome at once."""
-        wanted = [call for call in calls if not call.finished]
+        """Make every call that may be made, several at a time; store each outcome at once."""
+        wanted = [call for call in calls if call.status in (Status.PENDING, Status.RUNNING)]
         if len(wanted) == 1:
             call = wanted[0]
-            self._store(call, self._outcome(call, lambda word: self._progress(call, word)))
+            if call.status == Status.RUNNING or self._begin(call):
+                self._store(call, self._outcome(call, lambda word: self._progress(call, word)))
         elif wanted:
             self._run_in_parallel(wanted)
 
@@ -160,8 +127,8 @@ class Dispatcher:
             call = next(waiting, None)
             if call is None:
                 return 0
-            if call.status == ToolCall.Status.PENDING:
-                self._begin(call)
+            if call.status == Status.PENDING and not self._begin(call):
+                return start_next()
             name = f"automate-call-{call.pk}"
             threading.Thread(target=report, args=(call,), name=name, daemon=True).start()
             return 1
@@ -175,62 +142,111 @@ class Dispatcher:
                 self._store(call, word)
                 under_way += start_next() - 1
 
-    def _begin(self, call: ToolCall) -> None:
+    def _begin(self, call: ToolCall) -> bool:
         """Commit that the call is under way; only then may its request leave."""
-        _mark_running(call)
         with transaction.atomic():
-            call.save(update_fields=["status", "started_at"])
-            self._log.append(TurnEvent.Kind.CALL, call=call.pk)
+            self._fence()
+            begun = call.move(Status.RUNNING, started_at=timezone.now(), attempts=call.attempts + 1)
+            if begun:
+                self._log.append(TurnEvent.Kind.CALL, call=call.pk)
+        return begun
 
     def _outcome(self, call: ToolCall, on_progress: Any) -> Outcome:
         """What came of the call. Touches the network and no row but an account's token."""
         if call.tool is None or call.arguments is None:
             return MCPClientError(_("The tool is gone."))
-        client = MCPClient(call.tool.server.for_user(self._user))
-        try:
-            return client.call(
-                call.tool.name,
-                call.arguments,
-                cancellation=self._cancellation,
-                on_progress=on_progress,
-                input_schema=call.tool.input_schema,
-            )
-        except MCPClientError as exc:
-            return exc
+        client = MCPClient(call.tool.server.for_user(self._turn.conversation.user))
+        state, task_id = call.request_state, call.task_id
+        for _round in range(MAX_QUESTION_ROUNDS):
+            try:
+                return client.call(
+                    call.tool.name,
+                    call.arguments,
+                    cancellation=self._cancellation,
+                    on_progress=on_progress,
+                    input_schema=call.tool.input_schema,
+                    asks=True,
+                    input_responses=self._answers.get(call.pk),
+                    request_state=state,
+                    task_id=task_id,
+                )
+            except InputRequired as exc:
+                if exc.requests:
+                    return exc
+                # It only wants to be called again.
+                state, task_id = exc.request_state, exc.task_id
+            except MCPClientError as exc:
+                return exc
+        return MCPClientError(_("Its server wanted to be called again too often."))
 
     def _store(self, call: ToolCall, outcome: Outcome) -> None:
-        call.finished_at = timezone.now()
+        if isinstance(outcome, InputRequired):
+            if call.question_rounds < MAX_QUESTION_ROUNDS and _can_be_asked(outcome):
+                self._store_questions(call, outcome)
+                return
+            outcome = MCPClientError(_("Its server asked what a person cannot be asked here."))
         files: tuple[File, ...] = ()
         if isinstance(outcome, ToolResult):
-            failed = outcome.is_error
-            call.status = ToolCall.Status.FAILED if failed else ToolCall.Status.SUCCEEDED
             outcome, files = keep_files(outcome)
-            call.result = asdict(outcome)
-            call.result_text = model_text(outcome, self._settings.MAX_RESULT_CHARACTERS)
-            call.error = _("The tool reported a failure.") if failed else ""
-            call.warning = "" if failed else _misfit(call, outcome)
+            status, fields = self._result(call, outcome)
         else:
-            self._store_failure(call, outcome)
+            status, fields = self._failure(call, outcome)
         with transaction.atomic():
-            call.save(update_fields=_OUTCOME)
-            attach_files(call, files)
-            self._log.append(TurnEvent.Kind.CALL, call=call.pk)
+            # Where the row has moved on, another process has taken this one for dead.
+            if call.move(status, finished_at=timezone.now(), **fields):
+                attach_files(call, files)
+                self._log.append(TurnEvent.Kind.CALL, call=call.pk)
 
-    def _store_failure(self, call: ToolCall, error: Exception) -> None:
+    def _result(self, call: ToolCall, result: ToolResult) -> tuple[Status, dict[str, Any]]:
+        failed = result.is_error
+        return Status.FAILED if failed else Status.SUCCEEDED, {
+            "result": asdict(result),
+            "result_text": model_text(result, self._settings.MAX_RESULT_CHARACTERS),
+            "error": _("The tool reported a failure.") if failed else "",
+            "warning": "" if failed else _misfit(call, result),
+            "needs_account": False,
+        }
+
+    def _failure(self, call: ToolCall, error: Exception) -> tuple[Status, dict[str, Any]]:
         if not isinstance(error, MCPClientError):
             raise error
-        uncertain = error.may_have_run
-        call.error = str(error)[:400]
-        call.needs_account = isinstance(error, AuthorizationRequired)
-        if uncertain:
-            call.error = f"{call.error} {_('The tool may have done its work.')}"[:500]
+        words = str(error)[:400]
+        if error.may_have_run:
+            words = f"{words} {_('The tool may have done its work.')}"[:500]
+        fields = {"error": words, "needs_account": isinstance(error, AuthorizationRequired)}
         if isinstance(error, CallCancelled):
-            call.status = ToolCall.Status.CANCELLED
-        elif uncertain:
-            call.status = ToolCall.Status.UNKNOWN
-            self._uncertain.add((call.function_name, _canonical(call)))
-        else:
-            call.status = ToolCall.Status.FAILED
+            return Status.CANCELLED, fields
+        if error.may_have_run:
+            self._checker.uncertain.add((call.function_name, canonical(call.arguments)))
+            return Status.UNKNOWN, fields
+        return Status.FAILED, fields
+
+    def _store_questions(self, call: ToolCall, asked: InputRequired) -> None:
+        """Leave the call to the person whom its server asks."""
+        round_ = call.question_rounds + 1
+        expires = timezone.now() + timedelta(seconds=self._settings.APPROVAL_SECONDS)
+        questions = [
+            Question(
+                call=call,
+                round=round_,
+                key=key,
+                mode=request.mode,
+                message=request.message,
+                schema=request.schema,
+                url=request.url,
+                expires_at=expires,
+            )
+            for key, request in asked.requests.items()
+        ]
+        with transaction.atomic():
+            if call.move(
+                Status.WAITING,
+                question_rounds=round_,
+                request_state=asked.request_state,
+                task_id=asked.task_id,
+            ):
+                Question.objects.bulk_create(questions)
+                self._log.append(TurnEvent.Kind.CALL, call=call.pk)
 
     def _progress(self, call: ToolCall, progress: Progress) -> None:
         now = time.monotonic()
@@ -239,14 +255,12 @@ class Dispatcher:
         self._progress_at[call.pk] = now
         self._log.append(TurnEvent.Kind.PROGRESS, call=call.pk, **asdict(progress))
 
-    def _refused(self, call: ToolCall, reason: str) -> ToolCall:
-        call.status, call.error = ToolCall.Status.REFUSED, reason[:500]
-        call.finished_at = timezone.now()
-        return call
 
-
-def _mark_running(call: ToolCall) -> None:
-    call.status, call.started_at = ToolCall.Status.RUNNING, timezone.now()
+def _can_be_asked(asked: InputRequired) -> bool:
+    """Whether a row can hold it; what does not fit could not be answered under its own name."""
+    return len(asked.task_id) <= 200 and all(
+        len(key) <= 200 and len(request.url) <= 2000 for key, request in asked.requests.items()
+    )
 
 
 def _misfit(call: ToolCall, result: ToolResult) -> str:
@@ -261,28 +275,3 @@ def _misfit(call: ToolCall, result: ToolResult) -> str:
         return ""
     words = _("This result does not fit the tool's own output schema: %(why)s")
     return (words % {"why": " ".join(problems)})[:500]
-
-
-def _parsed(text: str) -> tuple[dict[str, Any], str]:
-    """The arguments as an object, and as JSON that is surely valid; no text is an empty object."""
-    if len(text) > _MAX_ARGUMENT_CHARACTERS:
-        raise ValueError(_("The arguments are longer than 1 MB."))
-    try:
-        arguments = strict_json.loads((text.strip() or "{}").encode(errors="surrogatepass"))
-        if not isinstance(arguments, dict):
-            raise ValueError(_("The arguments are not a JSON object."))
-        if not strict_json.storable(arguments):
-            raise ValueError(_("The arguments hold a number or a character that JSON lacks."))
-        return arguments, json.dumps(arguments, ensure_ascii=False)
-    except LimitExceeded:
-        raise ValueError(_("The arguments are nested too deep, or hold too much.")) from None
-    except ProtocolError:
-        raise ValueError(_("The arguments are not valid JSON. Write one JSON object.")) from None
-
-
-def _canonical(call: ToolCall) -> str:
-    return json.dumps(call.arguments, sort_keys=True, separators=(",", ":"))
-
-
-def _read_only(call: ToolCall) -> bool:
-    return bool(call.tool and call.tool.annotations.get("readOnlyHint") is True)

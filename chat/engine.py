@@ -1,6 +1,7 @@
 """Runs a turn: asks the model, makes the calls that it wants, until it answers."""
 
 import logging
+import time
 import uuid
 from collections.abc import Iterator
 from uuid import UUID
@@ -20,18 +21,24 @@ from .dispatch import Dispatcher
 from .events import EventLog
 from .language_models import provider_for
 from .limits import TurnLimits
-from .models import Turn, TurnEvent
+from .models import ToolCall, Turn, TurnEvent
+from .queueing import queue_turn
 from .recovery import close_calls, keep_partial_text
 from .running import Running, running
 
 logger = logging.getLogger(__name__)
 
 
+class TurnLost(Exception):
+    """Another process has taken this one for dead, and its turn from it; nothing was stored."""
+
+
 def run_turn(turn_id: UUID) -> None:
     """Answer the message of this turn; a turn that somebody else runs, or that is over, is left.
 
-    Whatever happens, the turn ends in one of its final states with a sentence for the person,
-    unless the process is killed: then its lease runs out and `recovery` ends it.
+    Whatever happens, the turn ends in one of its final states with a sentence for the person, or
+    waits for a person, unless the process is killed: then its lease runs out, and `recovery` puts
+    it back in line.
     """
     try:
         turn = Turn.objects.select_related("conversation__user").get(pk=turn_id)
@@ -40,10 +47,13 @@ def run_turn(turn_id: UUID) -> None:
     owner = uuid.uuid4()
     if not turn.claim(owner):
         return
-    with running(turn_id, owner, conf().MAX_TURN_SECONDS) as this:
+    seconds = max(0.0, conf().MAX_TURN_SECONDS - turn.seconds_used)
+    with running(turn_id, owner, seconds) as this:
         run = TurnRun(turn, this)
         try:
             status, notice = run.answer()
+        except TurnLost:
+            return
         except ModelCancelled:
             status, notice = run.stopped()
         except ModelError as exc:
@@ -58,7 +68,7 @@ def run_turn(turn_id: UUID) -> None:
             ) % {"reference": reference}
             if isinstance(exc, DatabaseError):
                 close_old_connections()  # the end is then stored over a new one
-        run.end(owner, status, notice)
+        run.end(status, notice)
 
 
 class TurnRun:
@@ -68,18 +78,30 @@ class TurnRun:
         self._turn = turn
         self._this = this
         self._settings = conf()
-        self._limits = TurnLimits(self._settings)
-        # A turn's first run finds an empty log; only a later one has to ask where it ended.
-        self._log = EventLog(turn.pk, last=0 if turn.attempt == 0 else None)
+        self._limits = TurnLimits.of(turn, self._settings)
+        self._counted_at = this.started
+        self._is_first = turn.started_at is None
+        if self._is_first:
+            self._log = EventLog(turn.pk, last=0)
+        elif turn.attempt == 0:  # it came to a stop in order
+            self._log = EventLog(turn.pk)
+        else:
+            self._log = EventLog.taken_over(turn.pk)
         self._dispatcher = Dispatcher(
-            turn, self._log, self._limits, this.cancellation, self._settings
+            turn, self._log, self._limits, this.cancellation, self._settings, self._checkpoint
         )
 
     def answer(self) -> tuple[Turn.Status, str]:
         """Ask the model and make its calls, round after round.
 
-        Returns the turn's final state, and what the person is told about it.
+        Returns the turn's next state, and what the person is told about it.
         """
+        left = [] if self._is_first else self._dispatcher.unfinished()
+        if left:
+            unresolved = any(call.is_unresolved for call in left)
+            self._dispatcher.resume(left)
+            if stop := self._stop_after(left, unresolved):
+                return stop
         provider = provider_for(self._turn.model)
         catalog = catalog_for(self._turn.conversation.user)
         messages = model_messages(self._turn.conversation, self._settings)
@@ -91,19 +113,20 @@ class TurnRun:
                 messages[-1] = _with_limit(messages[-1], self._limits.reached)
             tools = b"" if limited or tools_dropped else catalog.definitions
             request = ModelRequest(messages=messages, tools=tools)
-            writer = AnswerWriter(self._log, self._turn.conversation, self._turn.pk)
+            writer = AnswerWriter(
+                self._log, self._turn.conversation, self._turn.pk, self._checkpoint
+            )
             completed = self._streamed(provider.stream(request, self._this.cancellation), writer)
             tools_dropped = tools_dropped or completed.tools_dropped
-            calls = self._dispatcher.prepare(() if limited else completed.calls)
-            self._dispatcher.begin(calls)
-            writer.complete(completed.text, calls)
+            calls, approvals = self._dispatcher.prepare(() if limited else completed.calls)
+            writer.complete(completed.text, calls, approvals)
             if not calls:
                 return Turn.Status.DONE, _closing_notice(
                     completed, self._limits.reached if limited else "", tools_dropped
                 )
             self._dispatcher.run(calls)
-            if self._this.cancellation.cancelled:
-                return self.stopped()
+            if stop := self._stop_after(calls):
+                return stop
             messages.append(assistant_entry(completed.text, calls))
             messages.extend(map(tool_entry, calls))
 
@@ -111,24 +134,72 @@ class TurnRun:
         """The final state of a turn that was cancelled: by a person, or by its time limit."""
         if self._this.out_of_time:
             return Turn.Status.FAILED, _("Stopped after %(seconds)s seconds.") % {
-                "seconds": f"{self._this.seconds:g}"
+                "seconds": f"{self._settings.MAX_TURN_SECONDS:g}"
             }
         return Turn.Status.CANCELLED, _("You stopped this answer.")
 
-    def end(self, owner: UUID, status: Turn.Status, notice: str) -> None:
-        """Store how it ended, all at once; nothing where the turn is no longer ours."""
-        turn = self._turn
-        turn.rounds = self._limits.rounds
-        turn.prompt_tokens = self._limits.prompt_tokens
-        turn.completion_tokens = self._limits.completion_tokens
+    def end(self, status: Turn.Status, notice: str) -> None:
+        """Store how this run ended, all at once; nothing where the turn is no longer ours."""
+        self._count()
+        if status == Turn.Status.WAITING:
+            if self._wait():
+                return
+            status, notice = Turn.Status.CANCELLED, _("You stopped this answer.")
         with transaction.atomic():
-            if not turn.finish(owner, status, notice):
+            if not self._turn.finish(self._this.owner, status, notice):
                 return
             if status != Turn.Status.DONE:
-                close_calls(turn, self._log)
-                keep_partial_text(turn)
+                close_calls(self._turn, self._log)
+                keep_partial_text(self._turn)
             self._log.append(TurnEvent.Kind.STATUS, status=status)
             self._log.fold_text()
+
+    def _wait(self) -> bool:
+        """Leave the turn to a person; false where that person stopped it meanwhile.
+
+        What was decided while it still ran is not waited for. Who decides locks the turn's row
+        first, so that one of both sees the other.
+        """
+        with transaction.atomic():
+            if not self._turn.wait(self._this.owner):
+                return not Turn.objects.held_by([self._this.owner]).exists()
+            self._log.append(TurnEvent.Kind.WAITING)
+            if self._turn.tool_calls.filter(status=ToolCall.Status.PENDING).exists():
+                queue_turn(self._turn)
+        return True
+
+    def _stop_after(
+        self, calls: list[ToolCall], unresolved: bool = False
+    ) -> tuple[Turn.Status, str] | None:
+        """What the turn is to do now that these calls were made; nothing where it goes on.
+
+        `unresolved` says that a crash left a call of which only a person can say what came of it.
+        """
+        if self._this.cancellation.cancelled:
+            return self.stopped()
+        if unresolved or any(call.status == ToolCall.Status.WAITING for call in calls):
+            return Turn.Status.WAITING, ""
+        return None
+
+    def _count(self) -> None:
+        """Note on the turn what was used so far."""
+        turn = self._turn
+        turn.rounds, turn.repairs = self._limits.rounds, self._limits.repairs
+        turn.prompt_tokens = self._limits.prompt_tokens
+        turn.completion_tokens = self._limits.completion_tokens
+        now = time.monotonic()
+        turn.seconds_used += now - self._counted_at
+        self._counted_at = now
+
+    def _checkpoint(self) -> None:
+        """Store what was used so far, and make sure that the turn is still ours.
+
+        Raises:
+            TurnLost: it is not.
+        """
+        self._count()
+        if not self._turn.checkpoint(self._this.owner):
+            raise TurnLost
 
     def _streamed(self, events: Iterator[ModelEvent], writer: AnswerWriter) -> Completed:
         self._this.at_each_look = writer.write_late

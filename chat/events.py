@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from django.db import connections, router, transaction
@@ -20,6 +20,9 @@ from .models import TurnEvent
 
 POLL_SECONDS = 1.0
 """How long a reader waits for a wake-up before it looks by itself."""
+
+TAKEN_OVER_GAP = 1_000
+"""Numbers that whoever takes a turn over leaves to the process that had it."""
 
 Wake = Callable[[], object]
 
@@ -103,9 +106,15 @@ class EventLog:
 
     def __init__(self, turn_id: UUID, last: int | None = None) -> None:
         self.turn_id = turn_id
-        if last is None:
-            last = TurnEvent.objects.filter(turn_id=turn_id).aggregate(last=Max("seq"))["last"]
-        self._seq = last or 0
+        self._seq = _last_seq(turn_id) if last is None else last
+
+    @classmethod
+    def taken_over(cls, turn_id: UUID) -> Self:
+        """The log of a turn whose process was taken for dead, and might not be.
+
+        What that one still writes until it notices gets numbers that this one leaves free.
+        """
+        return cls(turn_id, last=_last_seq(turn_id) + TAKEN_OVER_GAP)
 
     def append(self, kind: TurnEvent.Kind, **data: Any) -> None:
         """Add an event; its readers wake when it is committed."""
@@ -124,6 +133,11 @@ class EventLog:
     def fold_text(self) -> None:
         """Delete the text events, once their text stands in the turn's messages."""
         TurnEvent.objects.filter(turn_id=self.turn_id, kind=TurnEvent.Kind.TEXT).delete()
+
+
+def _last_seq(turn_id: UUID) -> int:
+    found = TurnEvent.objects.filter(turn_id=turn_id).aggregate(last=Max("seq"))
+    return found["last"] or 0
 
 
 def _insert(rows: list[TurnEvent]) -> None:

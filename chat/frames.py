@@ -148,6 +148,8 @@ class TurnReader:
             elif kind == Kind.CALL:
                 for call in pages.calls().filter(pk=last.data["call"]):
                     yield frame(Kind.CALL, _call(call), last.seq)
+            elif kind == Kind.WAITING:
+                yield frame(Kind.WAITING, {"words": str(Turn.Status.WAITING.label)}, last.seq)
             elif kind == Kind.PROGRESS:
                 yield frame(Kind.PROGRESS, _progress(last.data), last.seq)
             else:
@@ -202,7 +204,7 @@ def _latest(events: list[TurnEvent]) -> list[TurnEvent]:
     def is_latest(event: TurnEvent) -> bool:
         if event.kind == Kind.TEXT:
             return (Kind.MESSAGE, event.data["message"]) not in last_seen
-        if event.kind == Kind.STATUS:
+        if event.kind in (Kind.WAITING, Kind.STATUS):
             return True
         key = Kind.MESSAGE if event.kind == Kind.MESSAGE else Kind.CALL
         return last_seen[event.kind, event.data[key]] == event.seq

@@ -2,11 +2,15 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Self
 
 from django.utils.translation import gettext as _
 
 from automate.conf import Settings
 from automate_llm.providers.base import Usage
+
+from .arguments import canonical
+from .models import ToolCall, Turn
 
 _MAX_TOKENS = 2**31 - 1
 """The largest number that a database's integer column takes."""
@@ -24,6 +28,23 @@ class TurnLimits:
     completion_tokens: int = 0
     reached: str = ""
     same_calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, turn: Turn, settings: Settings) -> Self:
+        """What a turn has used in its runs so far."""
+        limits = cls(
+            settings,
+            rounds=turn.rounds,
+            repairs=turn.repairs,
+            prompt_tokens=turn.prompt_tokens,
+            completion_tokens=turn.completion_tokens,
+        )
+        if turn.started_at is not None:
+            made = turn.tool_calls.exclude(status=ToolCall.Status.REFUSED)
+            for name, arguments in made.values_list("function_name", "arguments"):
+                limits.calls += 1
+                limits.same_calls[name, canonical(arguments)] += 1
+        return limits
 
     def count_round(self) -> None:
         """Another model request; the last one that is allowed gets no tools."""

@@ -1,54 +1,96 @@
-"""What becomes of turns whose process died: nothing is lost, nothing is run twice."""
+"""What becomes of turns whose process died: nothing is lost, nothing is run twice unasked."""
+
+import logging
 
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from automate.conf import conf
+
 from .events import EventLog
-from .models import Message, ToolCall, Turn, TurnEvent, TurnQuerySet
+from .models import Approval, Message, Question, ToolCall, Turn, TurnEvent, TurnQuerySet
+from .queueing import submit_turn
+
+logger = logging.getLogger(__name__)
+
+Status = Turn.Status
 
 
-def interrupt_abandoned(turns: TurnQuerySet | None = None) -> int:
-    """End every turn whose lease ran out, and say what is known about its calls.
+def recover_abandoned(turns: TurnQuerySet | None = None) -> int:
+    """Take every turn whose lease ran out from its process; returns how many.
 
-    A call that was under way becomes `unknown`: it may have done its work, so only a person may
-    ask for it again. Text that the model had written is kept and marked. Returns how many ended.
+    A call that was under way becomes `unknown`, and the turn waits for a person to say what came
+    of it, unless the operator said that its tool may run twice. Any other turn goes back in line,
+    but for one that ended its process again and again.
     """
     found = Turn.objects.all() if turns is None else turns
-    return sum(_interrupt(turn) for turn in found.abandoned())
+    return sum(_recover(turn) for turn in found.abandoned())
 
 
 @transaction.atomic
-def _interrupt(turn: Turn) -> bool:
-    taken = Turn.objects.abandoned().filter(pk=turn.pk, lease_owner=turn.lease_owner)
-    if not taken.update(
-        status=Turn.Status.INTERRUPTED,
-        lease_owner=None,
-        lease_until=None,
-        finished_at=timezone.now(),
-        notice=_("The server restarted before the answer was complete."),
-    ):
+def _recover(turn: Turn) -> bool:
+    abandoned = Turn.objects.abandoned().filter(pk=turn.pk, lease_owner=turn.lease_owner)
+    # Locked: who decides on one of its calls at this moment goes first or sees what is done here.
+    found = abandoned.select_for_update().first()
+    if found is None:
         return False
-    log = EventLog(turn.pk)
-    close_calls(turn, log)
-    keep_partial_text(turn)
-    log.append(TurnEvent.Kind.STATUS, status=Turn.Status.INTERRUPTED)
-    log.fold_text()
+    log = EventLog.taken_over(turn.pk)
+    status, notice = _next_state(found, log)
+    if not abandoned.move(status, notice=notice):
+        return False
+    keep_partial_text(found)
+    if status == Status.QUEUED:
+        submit_turn(found)
+    elif status == Status.WAITING:
+        log.append(TurnEvent.Kind.WAITING)
+    else:
+        close_calls(found, log)
+        log.append(TurnEvent.Kind.STATUS, status=status)
+        log.fold_text()
+    logger.warning("Turn %s was left by its process and is %s now", turn.pk, status)
     return True
 
 
+def _next_state(turn: Turn, log: EventLog) -> tuple[Turn.Status, str]:
+    if turn.cancel_requested:
+        return Status.CANCELLED, _("You stopped this answer.")
+    if turn.attempt >= conf().MAX_ATTEMPTS:
+        return Status.INTERRUPTED, _("The server restarted before the answer was complete.")
+    needs_person = False
+    for call in turn.tool_calls.unfinished().select_related("tool"):
+        if call.status == ToolCall.Status.RUNNING:
+            if call.tool is not None and call.tool.may_run_twice:
+                call.move(ToolCall.Status.PENDING)
+            else:
+                _lose(call, log)
+                needs_person = True
+        needs_person = needs_person or call.status == ToolCall.Status.WAITING
+    return (Status.WAITING if needs_person else Status.QUEUED), ""
+
+
 def close_calls(turn: Turn, log: EventLog) -> None:
-    """Give every call of a turn that is over an outcome: unknown if it was sent, else stopped."""
-    now = timezone.now()
+    """Give every call of a turn that is over an outcome: unknown if it was sent, else stopped.
+
+    What they waited for is withdrawn.
+    """
     for call in turn.tool_calls.unfinished():
         if call.status == ToolCall.Status.RUNNING:
-            call.status = ToolCall.Status.UNKNOWN
-            call.error = _("It was cut off before its answer arrived. It may have done its work.")
+            _lose(call, log)
         else:
-            call.status, call.error = ToolCall.Status.CANCELLED, _("It was never sent.")
-        call.finished_at = now
-        call.save(update_fields=["status", "error", "finished_at"])
-        log.append(TurnEvent.Kind.CALL, call=call.pk)
+            call.move(
+                ToolCall.Status.CANCELLED,
+                error=_("It was never sent."),
+                finished_at=timezone.now(),
+            )
+            log.append(TurnEvent.Kind.CALL, call=call.pk)
+    now = timezone.now()
+    Approval.objects.filter(call__turn=turn, status=Approval.Status.WAITING).update(
+        status=Approval.Status.WITHDRAWN, decided_at=now
+    )
+    Question.objects.filter(call__turn=turn, status=Question.Status.WAITING).update(
+        status=Question.Status.CANCELLED, answered_at=now
+    )
 
 
 def keep_partial_text(turn: Turn) -> None:
@@ -60,3 +102,12 @@ def keep_partial_text(turn: Turn) -> None:
         Message.objects.filter(pk=message_id, content="").update(
             content="".join(pieces), interrupted=True
         )
+
+
+def _lose(call: ToolCall, log: EventLog) -> None:
+    call.move(
+        ToolCall.Status.UNKNOWN,
+        error=_("It was cut off before its answer arrived. It may have done its work."),
+        finished_at=timezone.now(),
+    )
+    log.append(TurnEvent.Kind.CALL, call=call.pk)

@@ -1,6 +1,5 @@
 """What a person may do to a conversation: send, try again, stop."""
 
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,9 +12,9 @@ from django.utils.translation import ngettext
 from automate.conf import conf
 
 from .events import EventLog
-from .executors import executor
 from .models import Conversation, Message, Turn, TurnEvent
-from .recovery import interrupt_abandoned
+from .queueing import submit_turn
+from .recovery import close_calls, recover_abandoned
 from .running import cancel
 
 _TITLE_CHARACTERS = 60
@@ -39,7 +38,7 @@ def send_message(user: Any, conversation: Conversation | None, text: str, submis
         return earlier
     text = _clean(text)
     if conversation is not None:
-        interrupt_abandoned(conversation.turns.all())
+        recover_abandoned(conversation.turns.all())
     try:
         with transaction.atomic():
             if conversation is None:
@@ -74,8 +73,10 @@ def retry_turn(turn: Turn, submission: UUID) -> Turn:
 def stop_turn(turn: Turn) -> None:
     """Stop the model and the tools of this turn; a turn that is over stays as it is."""
     with transaction.atomic():
-        if turn.cancel_queued():
-            EventLog(turn.pk).append(TurnEvent.Kind.STATUS, status=Turn.Status.CANCELLED)
+        if turn.cancel_idle():
+            log = EventLog(turn.pk)
+            close_calls(turn, log)
+            log.append(TurnEvent.Kind.STATUS, status=Turn.Status.CANCELLED)
             return
     if turn.request_cancel():
         cancel(turn.pk)
@@ -92,7 +93,7 @@ def _begin(conversation: Conversation, submission: UUID) -> Turn:
     except IntegrityError:
         raise TurnInProgress(_("The assistant is still answering.")) from None
     Conversation.objects.filter(pk=conversation.pk).update(updated_at=timezone.now())
-    transaction.on_commit(partial(executor().submit, turn.pk))
+    submit_turn(turn)
     return turn
 
 

@@ -2,6 +2,7 @@
 
 from .oauth import MCPServerOAuth, OAuthToken, OAuthTokenQuerySet
 from .offerings import MCPPrompt, MCPResource, OfferingQuerySet
+from .rules import ToolRule, ToolRuleQuerySet
 from .servers import MCPServer, MCPServerQuerySet
 from .tools import MCPTool, MCPToolQuerySet
 
@@ -16,4 +17,6 @@ __all__ = [
     "OAuthToken",
     "OAuthTokenQuerySet",
     "OfferingQuerySet",
+    "ToolRule",
+    "ToolRuleQuerySet",
 ]

@@ -22,6 +22,7 @@ from automate.token_store import RowTokenStore
 from automate.validators import (
     validate_endpoint_url,
     validate_header_name,
+    validate_permission,
     validate_secret_reference,
 )
 from automate_llm.authentication import Authenticator
@@ -147,6 +148,15 @@ class MCPServer(models.Model):
             "On: new tools and changed definitions are used at once. Off, the safe way: they wait "
             "for somebody's approval. What waits already still needs it."
         ),
+    )
+
+    required_permission = models.CharField(
+        _("required permission"),
+        max_length=150,
+        blank=True,
+        default="",
+        validators=[validate_permission],
+        help_text=_("app_label.codename: only people who have it may use its tools."),
     )
 
     settled_protocol = models.CharField(max_length=10, blank=True, default="", editable=False)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from automate.definitions import Definition, definition_hash, schema_problem
+from automate.validators import validate_permission
 from automate_llm.functions import function_name
 
 from . import reviews
@@ -68,6 +69,13 @@ class MCPTool(models.Model):
     """The fields that are approved together."""
 
     Review = reviews.Review
+
+    class Effect(models.TextChoices):
+        UNSAID = "", _("As the server says")
+        READ_ONLY = "read_only", _("Only reads")
+        IDEMPOTENT = "idempotent", _("May safely run twice")
+        WRITE = "write", _("Changes something")
+        DESTRUCTIVE = "destructive", _("Destroys something")
 
     USABLE: ClassVar[Mapping[str, object]] = {
         "enabled": True,
@@ -126,6 +134,27 @@ class MCPTool(models.Model):
     review = models.CharField(
         _("review"), max_length=10, choices=reviews.Review.choices, default=reviews.Review.APPROVED
     )
+    effect = models.CharField(
+        _("effect"),
+        max_length=12,
+        choices=Effect.choices,
+        blank=True,
+        default=Effect.UNSAID,
+        help_text=_("Your own word on what it does; it outranks the server's."),
+    )
+    needs_second_person = models.BooleanField(
+        _("needs a second person"),
+        default=False,
+        help_text=_("Each call waits until somebody other than who chats has approved it."),
+    )
+    required_permission = models.CharField(
+        _("required permission"),
+        max_length=150,
+        blank=True,
+        default="",
+        validators=[validate_permission],
+        help_text=_("app_label.codename: only people who have it may use the tool."),
+    )
     schema_error = models.CharField(
         _("schema error"),
         max_length=500,
@@ -183,6 +212,18 @@ class MCPTool(models.Model):
     def waiting_since(self) -> datetime | None:
         """When it began to wait for review; nothing where it does not wait."""
         return None if self.review == self.Review.APPROVED else self.changed_at
+
+    @property
+    def reads_only(self) -> bool:
+        """Whether it changes nothing: by the operator's word, else by the server's."""
+        if self.effect:
+            return self.effect == self.Effect.READ_ONLY
+        return self.annotations.get("readOnlyHint") is True
+
+    @property
+    def may_run_twice(self) -> bool:
+        """Whether the operator said that a second run does no harm; the server's will not do."""
+        return self.effect in (self.Effect.READ_ONLY, self.Effect.IDEMPOTENT)
 
     def definition(self) -> Definition:
         """The parts that were approved together."""

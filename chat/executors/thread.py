@@ -11,8 +11,8 @@ from django.db import close_old_connections, connections
 
 from automate.conf import conf
 from chat.engine import run_turn
-from chat.models import LEASE, Turn
-from chat.recovery import interrupt_abandoned
+from chat.models import LEASE
+from chat.sweeping import sweep
 
 logger = logging.getLogger(__name__)
 
@@ -73,10 +73,8 @@ class ThreadExecutor:
             self._stopping.wait(LEASE.total_seconds())
 
     def _sweep(self) -> None:
-        interrupt_abandoned()
-        queued = Turn.objects.filter(status=Turn.Status.QUEUED).order_by("created_at")
-        for turn_id in queued.values_list("pk", flat=True):
-            self.submit(turn_id)
+        for turn in sweep():
+            self.submit(turn.pk)
 
     def _guarded(self, job: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         close_old_connections()

@@ -22,6 +22,7 @@ register = template.Library()
 
 _CALL_ICONS = {
     ToolCall.Status.PENDING: "clock",
+    ToolCall.Status.WAITING: "question",
     ToolCall.Status.RUNNING: "running",
     ToolCall.Status.SUCCEEDED: "check",
     ToolCall.Status.FAILED: "alert",
@@ -87,7 +88,11 @@ def starts_open(call: ToolCall) -> bool:
     """Whether its card is open at first: only where there is something to look at."""
     if any(file.is_image for file in call.files.all()):
         return True
-    return call.status in (ToolCall.Status.FAILED, ToolCall.Status.UNKNOWN)
+    return call.status in (
+        ToolCall.Status.WAITING,
+        ToolCall.Status.FAILED,
+        ToolCall.Status.UNKNOWN,
+    )
 
 
 @register.filter

@@ -42,6 +42,7 @@ def model(settings: Any) -> Iterator[Callable[..., ScriptedModel]]:
             settings.AUTOMATE = {
                 "MODELS": {"default": {"MODEL": "scripted", "BASE_URL": server.base_url}},
                 "MCP_PRIVATE_HOSTS": ("127.0.0.1",),
+                "APPROVAL_DEFAULT": "allow",
                 **automate,
             }
             return server
@@ -114,6 +115,6 @@ class HeldExecutor:
 @pytest.fixture
 def executor(monkeypatch: pytest.MonkeyPatch) -> HeldExecutor:
     held = HeldExecutor()
-    for user in ("submission", "views", "streams"):
+    for user in ("queueing", "views", "streams"):
         monkeypatch.setattr(f"chat.{user}.executor", lambda: held)
     return held

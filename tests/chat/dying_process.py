@@ -58,17 +58,18 @@ def work(order: dict[str, Any]) -> None:
     from django.contrib.auth import get_user_model
     from django.db import connection
 
-    from chat import submission
+    from chat import queueing
     from chat.engine import run_turn
+    from chat.submission import send_message
 
     settings.AUTOMATE = order["automate"]
-    submission.executor = NoExecutor
+    queueing.executor = NoExecutor
     user = get_user_model().objects.get(pk=order["user"])
     moments = Moments(order["die_at"])
     commit = connection._commit
     connection._commit = lambda: moments.around(commit)
     with connection.execute_wrapper(moments.statement):
-        turn = submission.send_message(user, None, order["text"], UUID(order["submission"]))
+        turn = send_message(user, None, order["text"], UUID(order["submission"]))
         run_turn(turn.pk)
 
 

@@ -23,7 +23,7 @@ from automate.sync import sync_server
 from chat.context import model_messages
 from chat.engine import run_turn
 from chat.models import Message, ToolCall, Turn, TurnEvent
-from chat.recovery import interrupt_abandoned
+from chat.recovery import recover_abandoned
 from chat.submission import send_message
 from tests.conftest import NO_SKIPS
 from tests.servers.rest import RestServer
@@ -130,7 +130,7 @@ def _restart_and_check(
     )
     texts = turn.events.filter(kind=TurnEvent.Kind.TEXT).values_list("data", flat=True)
     written = [(each["message"], each["text"]) for each in texts]
-    interrupt_abandoned()
+    recover_abandoned()
     run_turn(turn.pk)
     turn.refresh_from_db()
 

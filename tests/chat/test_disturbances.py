@@ -19,7 +19,7 @@ from chat import running
 from chat.engine import run_turn
 from chat.events import EventLog
 from chat.models import Conversation, ToolCall, Turn, TurnEvent
-from chat.recovery import interrupt_abandoned
+from chat.recovery import recover_abandoned
 from chat.submission import retry_turn, send_message
 from tests.servers.mcp_sdk import Offer
 from tests.servers.rest import RestServer
@@ -39,7 +39,7 @@ def finished(turn: Turn) -> Turn:
 def abandon(turn_id: Any) -> None:
     """What another process does when this one gave no sign of life for too long."""
     Turn.objects.filter(pk=turn_id).update(lease_until=timezone.now() - timedelta(minutes=1))
-    assert interrupt_abandoned() == 1
+    assert recover_abandoned() == 1
 
 
 def elsewhere(job: Callable[..., object]) -> Callable[[dict[str, Any]], str]:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from chat.context import model_messages
 from chat.events import EventLog
 from chat.models import Message, ToolCall, Turn, TurnEvent
-from chat.recovery import interrupt_abandoned
+from chat.recovery import recover_abandoned
 
 pytestmark = pytest.mark.django_db
 
@@ -41,11 +41,11 @@ def test_a_turn_with_a_living_lease_is_left_alone(ask: Any) -> None:
     turn = ask()
     turn.claim(uuid4())
 
-    assert interrupt_abandoned() == 0
+    assert recover_abandoned() == 0
 
 
 def test_an_abandoned_turn_ends_and_says_why(abandoned: Turn) -> None:
-    assert interrupt_abandoned() == 1
+    assert recover_abandoned() == 1
 
     abandoned.refresh_from_db()
     assert abandoned.status == Turn.Status.INTERRUPTED
@@ -54,9 +54,9 @@ def test_an_abandoned_turn_ends_and_says_why(abandoned: Turn) -> None:
 
 
 def test_a_second_sweep_finds_nothing(abandoned: Turn) -> None:
-    interrupt_abandoned()
+    recover_abandoned()
 
-    assert interrupt_abandoned() == 0
+    assert recover_abandoned() == 0
 
 
 def test_a_call_that_was_sent_is_unknown_and_one_in_line_was_never_sent(abandoned: Turn) -> None:
@@ -65,7 +65,7 @@ def test_a_call_that_was_sent_is_unknown_and_one_in_line_was_never_sent(abandone
     waiting = add_call(abandoned, message, ToolCall.Status.PENDING)
     done = add_call(abandoned, message, ToolCall.Status.SUCCEEDED)
 
-    interrupt_abandoned()
+    recover_abandoned()
 
     for call in (sent, waiting, done):
         call.refresh_from_db()
@@ -79,7 +79,7 @@ def test_text_that_had_arrived_is_kept_and_marked(abandoned: Turn) -> None:
     log.append(TurnEvent.Kind.TEXT, message=message.pk, text="There are ")
     log.append(TurnEvent.Kind.TEXT, message=message.pk, text="sev")
 
-    interrupt_abandoned()
+    recover_abandoned()
 
     message.refresh_from_db()
     assert (message.content, message.interrupted) == ("There are sev", True)
@@ -94,7 +94,7 @@ def test_the_history_afterwards_has_an_answer_for_every_call(
     message = add_answer(abandoned)
     add_call(abandoned, message, ToolCall.Status.RUNNING)
     add_call(abandoned, message, ToolCall.Status.PENDING)
-    interrupt_abandoned()
+    recover_abandoned()
 
     history = model_messages(abandoned.conversation, conf())
 
@@ -107,7 +107,7 @@ def test_the_process_that_lost_its_turn_cannot_end_it(ask: Any) -> None:
     owner = uuid4()
     turn.claim(owner)
     Turn.objects.update(lease_until=timezone.now() - timedelta(minutes=1))
-    interrupt_abandoned()
+    recover_abandoned()
 
     assert not turn.finish(owner, Turn.Status.DONE)
 

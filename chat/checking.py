@@ -1,0 +1,157 @@
+"""From what a model asked for to rows of calls: parse, validate, ask the policy, count."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cached_property
+
+from django.db.models import Subquery
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from automate.catalog import tool_for_call
+from automate.conf import Settings
+from automate.models import MCPTool
+from automate.policy import Decision, Policy, Verdict
+from automate_llm.exceptions import InvalidArguments, SchemaError
+from automate_llm.providers.base import RequestedCall
+from automate_llm.validation import validate_arguments
+
+from .arguments import arguments_hash, canonical, parsed
+from .limits import TurnLimits
+from .models import Approval, Message, ToolCall, ToolGrant, Turn
+
+
+class CallChecker:
+    """Turns the calls that a model asks for in one turn into rows, unsaved.
+
+    A row is pending where it may be sent, waiting where a person must allow it, else refused with
+    the reason for the model.
+    """
+
+    def __init__(self, turn: Turn, limits: TurnLimits, settings: Settings) -> None:
+        self._turn = turn
+        self._user = turn.conversation.user
+        self._limits = limits
+        self._settings = settings
+        self.uncertain: set[tuple[str, str]] = set()
+        """Calls of this run of which nobody knows whether they did their work."""
+
+    def checked(self, requested: Sequence[RequestedCall]) -> tuple[list[ToolCall], list[Approval]]:
+        """The rows for these calls, and for the approvals that they need."""
+        if not requested:
+            return [], []
+        # The person may have lost an account or a right since the turn began.
+        self._user = type(self._user)._default_manager.get(pk=self._user.pk)
+        policy = Policy(self._user)
+        approvals: list[Approval] = []
+        calls = [self._checked(each, policy, approvals) for each in requested]
+        return calls, approvals
+
+    def refusal(self, call: ToolCall) -> str:
+        """Why a call that was allowed earlier may not be sent now; empty where it may.
+
+        Its tool may have changed or gone since, or the person's right to it.
+        """
+        tool = tool_for_call(self._user, call.function_name)
+        if tool is None or tool.pk != call.tool_id or tool.version != call.tool_version:
+            return _("The tool has changed, or cannot be used any more. It was not run.")
+        verdict = Policy(self._user).verdict(tool, call.arguments)
+        if verdict.decision == Decision.DENY:
+            return _denied(verdict)
+        call.tool = tool
+        return ""
+
+    def _checked(
+        self, requested: RequestedCall, policy: Policy, approvals: list[Approval]
+    ) -> ToolCall:
+        call = ToolCall(
+            turn=self._turn,
+            call_id=requested.id[:200],
+            function_name=requested.name[:200],
+            title=requested.name[:200],
+        )
+        try:
+            call.arguments, call.arguments_text = parsed(requested.arguments)
+        except ValueError as exc:
+            call.arguments_text = "{}"  # a history with broken JSON is refused by some servers
+            self._limits.count_repair()
+            return _refused(call, str(exc))
+        tool = tool_for_call(self._user, requested.name)
+        if tool is None:
+            self._limits.count_repair()
+            return _refused(
+                call, _("There is no tool of this name now. Use only the tools that are listed.")
+            )
+        call.tool, call.tool_version = tool, tool.version
+        call.server_name, call.title = tool.server.name, tool.title or tool.name
+        try:
+            validate_arguments(tool.input_schema, call.arguments, key=tool.definition_hash)
+        except InvalidArguments as exc:
+            self._limits.count_repair()
+            return _refused(call, _("The arguments do not fit: %(why)s") % {"why": exc})
+        except SchemaError as exc:
+            return _refused(call, _("The tool cannot be used: %(why)s") % {"why": exc})
+        if reason := self._limits.refusal(call.function_name, canonical(call.arguments)):
+            return _refused(call, reason)
+        verdict = policy.verdict(tool, call.arguments)
+        if verdict.decision == Decision.DENY:
+            return _refused(call, _denied(verdict))
+        if not tool.reads_only and self._is_uncertain(call):
+            return _refused(
+                call,
+                _("Nobody knows whether the same call already did its work. Ask the person first."),
+            )
+        if verdict.decision == Decision.ASK and not self._is_granted(tool):
+            call.status = ToolCall.Status.WAITING
+            approvals.append(self._approval(call, tool, verdict))
+        return call
+
+    def _is_uncertain(self, call: ToolCall) -> bool:
+        key = call.function_name, canonical(call.arguments)
+        return key in self.uncertain or key in self._uncertain_before
+
+    @cached_property
+    def _uncertain_before(self) -> set[tuple[str, str]]:
+        """Those of earlier runs, until the person has written something after them.
+
+        Trying again is no word on what to do about them.
+        """
+        written = Message.objects.filter(
+            conversation_id=self._turn.conversation_id, role=Message.Role.USER
+        )
+        unknown = ToolCall.objects.filter(
+            message__conversation_id=self._turn.conversation_id,
+            message_id__gt=Subquery(written.order_by("-pk").values("pk")[:1]),
+            status=ToolCall.Status.UNKNOWN,
+        )
+        return {(call.function_name, canonical(call.arguments)) for call in unknown.defer("result")}
+
+    def _is_granted(self, tool: MCPTool) -> bool:
+        if tool.needs_second_person:
+            return False
+        grants = ToolGrant.objects.covering(self._user, tool, self._turn.conversation)
+        return grants.exists()
+
+    def _approval(self, call: ToolCall, tool: MCPTool, verdict: Verdict) -> Approval:
+        return Approval(
+            call=call,
+            user=self._user,
+            tool=tool,
+            definition_hash=tool.definition_hash,
+            arguments_hash=arguments_hash(call.arguments),
+            why=verdict.why[:500],
+            needs_second_person=tool.needs_second_person,
+            expires_at=timezone.now() + timedelta(seconds=self._settings.APPROVAL_SECONDS),
+        )
+
+
+def _denied(verdict: Verdict) -> str:
+    if verdict.why:
+        return _("This call is not permitted: %(why)s") % {"why": verdict.why}
+    return _("This call is not permitted.")
+
+
+def _refused(call: ToolCall, reason: str) -> ToolCall:
+    call.status, call.error = ToolCall.Status.REFUSED, reason[:500]
+    call.finished_at = timezone.now()
+    return call

@@ -1,0 +1,31 @@
+"""Conversations, turns, tool calls and what people say of them, as rows."""
+
+from chat.files import CallFile, StoredFile
+
+from .calls import ToolCall, ToolCallQuerySet
+from .conversations import Conversation, ConversationQuerySet, Message, Summary
+from .decisions import Approval, ApprovalQuerySet, Question, QuestionQuerySet, ToolGrant
+from .operations import DailyUsage, Worker
+from .turns import LEASE, Turn, TurnEvent, TurnQuerySet
+
+__all__ = [
+    "LEASE",
+    "Approval",
+    "ApprovalQuerySet",
+    "CallFile",
+    "Conversation",
+    "ConversationQuerySet",
+    "DailyUsage",
+    "Message",
+    "Question",
+    "QuestionQuerySet",
+    "StoredFile",
+    "Summary",
+    "ToolCall",
+    "ToolCallQuerySet",
+    "ToolGrant",
+    "Turn",
+    "TurnEvent",
+    "TurnQuerySet",
+    "Worker",
+]

@@ -1,0 +1,92 @@
+"""Conversations, what was said in them, and summaries of what was said long ago."""
+
+import uuid
+from typing import Any, Self
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class ConversationQuerySet(models.QuerySet["Conversation"]):
+    def owned_by(self, user: Any) -> Self:
+        """Conversations of this person; everybody else's do not exist for them."""
+        return self.filter(user=user)
+
+
+class Conversation(models.Model):
+    """A person's thread of messages with the assistant."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="conversations"
+    )
+    title = models.CharField(_("title"), max_length=120, blank=True, default="")
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("updated"), default=timezone.now)
+
+    objects = ConversationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("conversation")
+        verbose_name_plural = _("conversations")
+        ordering = ["-updated_at"]
+        indexes = [models.Index(fields=["user", "-updated_at"], name="chat_conversation_recent")]
+
+    def __str__(self) -> str:
+        return self.title or str(_("New conversation"))
+
+
+class Message(models.Model):
+    """One entry of a conversation: what a person wrote, or what the model answered."""
+
+    class Role(models.TextChoices):
+        USER = "user", _("You")
+        ASSISTANT = "assistant", _("Assistant")
+
+    conversation = models.ForeignKey(
+        Conversation, on_delete=models.CASCADE, related_name="messages"
+    )
+    turn = models.ForeignKey(
+        "automate_chat.Turn", on_delete=models.CASCADE, related_name="messages"
+    )
+    role = models.CharField(_("role"), max_length=10, choices=Role.choices)
+    content = models.TextField(_("content"), blank=True, default="")
+    interrupted = models.BooleanField(
+        _("interrupted"), default=False, help_text=_("The model's text ended before its end.")
+    )
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return self.content[:60]
+
+
+class Summary(models.Model):
+    """What a conversation held up to one of its messages, in the model's words.
+
+    The model is shown it in place of those messages, which stay as they are.
+    """
+
+    conversation = models.ForeignKey(
+        Conversation, on_delete=models.CASCADE, related_name="summaries"
+    )
+    last_message = models.ForeignKey(
+        Message, on_delete=models.CASCADE, help_text=_("The last one that it tells of.")
+    )
+    text = models.TextField(_("text"))
+    model = models.CharField(_("model"), max_length=100, default="default")
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("summary")
+        verbose_name_plural = _("summaries")
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return self.text[:60]

@@ -1,0 +1,281 @@
+"""The assistant's work on messages: turns, their changes of state, and their log."""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any, ClassVar, Self
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .conversations import Conversation
+
+LEASE = timedelta(seconds=30)
+"""How long a turn belongs to the process that runs it without a sign of life."""
+
+
+class TurnQuerySet(models.QuerySet["Turn"]):
+    def owned_by(self, user: Any) -> Self:
+        """Turns in this person's conversations."""
+        return self.filter(conversation__user=user)
+
+    def unfinished(self) -> Self:
+        """Turns that still have something to do."""
+        return self.filter(status__in=Turn.UNFINISHED)
+
+    def abandoned(self) -> Self:
+        """Turns whose process gave no sign of life for longer than its lease."""
+        return self.filter(status=Turn.Status.RUNNING, lease_until__lt=timezone.now())
+
+    def held_by(self, owners: Iterable[uuid.UUID]) -> Self:
+        """Running turns whose lease is one of these."""
+        return self.filter(status=Turn.Status.RUNNING, lease_owner__in=owners)
+
+    def renew(self) -> int:
+        """Give a sign of life for all of them; returns how many there are."""
+        return self.update(lease_until=timezone.now() + LEASE)
+
+    def move(self, to: "Turn.Status", **fields: Any) -> int:
+        """Change the state of those that may take it, and what belongs to it, by one `UPDATE`.
+
+        Returns how many changed.
+        """
+        if to != Turn.Status.RUNNING:
+            fields |= {"lease_owner": None, "lease_until": None}
+        if to not in Turn.UNFINISHED:
+            fields |= {"occupies": None, "finished_at": timezone.now()}
+        origins = [origin for origin, ways in Turn.WAYS.items() if to in ways]
+        return self.filter(status__in=origins).update(status=to, **fields)
+
+
+class Turn(models.Model):
+    """The assistant's work on one message of a person.
+
+    The status changes only by the methods here, each one compare-and-swap `UPDATE`, so that of
+    two processes that try the same change one wins.
+    """
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", _("Waiting in line")
+        RUNNING = "running", _("Answering")
+        WAITING = "waiting", _("Waiting for you")
+        DONE = "done", _("Done")
+        FAILED = "failed", _("Failed")
+        CANCELLED = "cancelled", _("Stopped")
+        INTERRUPTED = "interrupted", _("Interrupted")
+
+    UNFINISHED = (Status.QUEUED, Status.RUNNING, Status.WAITING)
+
+    WAYS: ClassVar[Mapping[Status, frozenset[Status]]] = {
+        Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED}),
+        Status.RUNNING: frozenset(
+            {
+                Status.QUEUED,
+                Status.WAITING,
+                Status.DONE,
+                Status.FAILED,
+                Status.CANCELLED,
+                Status.INTERRUPTED,
+            }
+        ),
+        Status.WAITING: frozenset({Status.QUEUED, Status.CANCELLED}),
+    }
+    """Where each state may lead; the others are final."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="turns")
+    status = models.CharField(
+        _("status"), max_length=12, choices=Status.choices, default=Status.QUEUED
+    )
+    occupies = models.UUIDField(
+        null=True,
+        unique=True,
+        editable=False,
+        help_text=_("Its conversation while it is unfinished: each has one such turn at most."),
+    )
+    submission = models.UUIDField(
+        default=uuid.uuid4,
+        unique=True,
+        editable=False,
+        help_text=_("The browser's own id for what it sent: sent twice, it is one turn."),
+    )
+    model = models.CharField(_("model"), max_length=100, default="default")
+    attempt = models.PositiveIntegerField(
+        _("attempt"), default=0, help_text=_("Runs since it last came to a stop in order.")
+    )
+    lease_owner = models.UUIDField(null=True, blank=True, editable=False)
+    lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+    cancel_requested = models.BooleanField(_("stop requested"), default=False)
+    rounds = models.PositiveIntegerField(_("model requests"), default=0)
+    repairs = models.PositiveIntegerField(_("repairs of arguments"), default=0)
+    seconds_used = models.FloatField(
+        _("seconds used"), default=0.0, help_text=_("In runs that ended, waiting not counted.")
+    )
+    prompt_tokens = models.PositiveIntegerField(_("tokens in"), default=0)
+    completion_tokens = models.PositiveIntegerField(_("tokens out"), default=0)
+    cost = models.DecimalField(
+        _("cost"),
+        max_digits=12,
+        decimal_places=6,
+        default=0,
+        help_text=_("By the model's prices in the settings, in their currency."),
+    )
+    trace_parent = models.CharField(
+        max_length=55,
+        blank=True,
+        default="",
+        editable=False,
+        help_text=_("Where it began, as W3C Trace Context writes it."),
+    )
+    notice = models.CharField(
+        _("notice"),
+        max_length=500,
+        blank=True,
+        default="",
+        help_text=_("What the person is told about how the turn ended."),
+    )
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+    started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+
+    objects = TurnQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("turn")
+        verbose_name_plural = _("turns")
+        ordering = ["created_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status="running", lease_owner__isnull=False, lease_until__isnull=False)
+                | (~Q(status="running") & Q(lease_owner=None, lease_until=None)),
+                name="chat_turn_leased_while_running",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["queued", "running", "waiting"], occupies__isnull=False)
+                | (~Q(status__in=["queued", "running", "waiting"]) & Q(occupies=None)),
+                name="chat_turn_occupies_while_unfinished",
+            ),
+        ]
+        indexes = [models.Index(fields=["status", "lease_until"], name="chat_turn_lease")]
+
+    def __str__(self) -> str:
+        return f"{self.get_status_display()} ({self.pk})"
+
+    def save(
+        self,
+        *,
+        force_insert: bool | tuple[models.base.ModelBase, ...] = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Iterable[str] | None = None,
+    ) -> None:
+        """Store a new turn, which begins in line; later its state moves by `move` alone.
+
+        Raises:
+            ValueError: the state of a stored turn would be overwritten.
+        """
+        if self._state.adding:
+            self.occupies = None if self.finished else self.conversation_id
+        elif update_fields is None or "status" in update_fields:
+            raise ValueError("A turn's status changes by its transitions; name update_fields.")
+        super().save(
+            force_insert=force_insert,
+            force_update=force_update,
+            using=using,
+            update_fields=update_fields,
+        )
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will come."""
+        return self.status not in self.UNFINISHED
+
+    def claim(self, owner: uuid.UUID) -> bool:
+        """Take a queued turn to run it; false where somebody else has it or it is over."""
+        now = timezone.now()
+        claimed = Turn.objects.filter(pk=self.pk, status=self.Status.QUEUED).move(
+            self.Status.RUNNING,
+            lease_owner=owner,
+            lease_until=now + LEASE,
+            started_at=self.started_at or now,
+            attempt=F("attempt") + 1,
+        )
+        return claimed == 1
+
+    def checkpoint(self, owner: uuid.UUID) -> bool:
+        """Store what it used so far, and renew the lease; false where it is no longer ours."""
+        held = Turn.objects.held_by([owner]).filter(pk=self.pk)
+        return held.update(lease_until=timezone.now() + LEASE, **self._used()) == 1
+
+    def finish(self, owner: uuid.UUID, status: Status, notice: str = "") -> bool:
+        """End the turn; false where it was no longer ours to end."""
+        return self._leave(owner, status, notice=notice[:500])
+
+    def wait(self, owner: uuid.UUID) -> bool:
+        """Leave the turn to a person's decision; false where it was stopped, or no longer ours."""
+        return self._leave(owner, self.Status.WAITING, attempt=0, cancel_requested=False)
+
+    def requeue(self) -> bool:
+        """Put a turn that waited for a person back in line; false where it did not wait."""
+        waiting = Turn.objects.filter(pk=self.pk, status=self.Status.WAITING)
+        return waiting.move(self.Status.QUEUED) == 1
+
+    def cancel_idle(self) -> bool:
+        """End a turn that nobody runs now; false where somebody does, or it is over."""
+        idle = Turn.objects.filter(pk=self.pk).exclude(status=self.Status.RUNNING)
+        return idle.move(self.Status.CANCELLED, cancel_requested=True) == 1
+
+    def request_cancel(self) -> bool:
+        """Ask the process that runs the turn to stop it; false where nobody runs it."""
+        running = Turn.objects.filter(pk=self.pk, status=self.Status.RUNNING)
+        return running.update(cancel_requested=True) == 1
+
+    def _leave(self, owner: uuid.UUID, status: Status, **fields: Any) -> bool:
+        held = Turn.objects.held_by([owner]).filter(pk=self.pk)
+        if status == self.Status.WAITING:
+            held = held.filter(cancel_requested=False)
+        return held.move(status, **self._used(), **fields) == 1
+
+    def _used(self) -> dict[str, Any]:
+        return {
+            "rounds": self.rounds,
+            "repairs": self.repairs,
+            "seconds_used": self.seconds_used,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "cost": self.cost,
+        }
+
+
+class TurnEvent(models.Model):
+    """One line of a turn's log, which browsers read from any point.
+
+    Kinds and their data: `text` (`message`, `text`), `message` (`message`), `call` (`call`),
+    `progress` (`call`, `progress`, `total`, `message`), `waiting` (nothing), `status` (`status`),
+    always the last. The text of a finished turn stands in its messages; its `text` events are then
+    deleted.
+    """
+
+    class Kind(models.TextChoices):
+        TEXT = "text"
+        MESSAGE = "message"
+        CALL = "call"
+        PROGRESS = "progress"
+        WAITING = "waiting"
+        STATUS = "status"
+
+    turn = models.ForeignKey(Turn, on_delete=models.CASCADE, related_name="events")
+    seq = models.PositiveIntegerField()
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    data = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["seq"]
+        constraints = [
+            models.UniqueConstraint(fields=["turn", "seq"], name="chat_event_seq"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.seq} {self.kind}"
