@@ -94,7 +94,7 @@ class Dispatcher:
         for call in calls:
             if call.status == Status.PENDING and (reason := self._checker.refusal(call)):
                 with transaction.atomic():
-                    call.move(Status.REFUSED, error=reason[:500], finished_at=timezone.now())
+                    self._move(call, Status.REFUSED, error=reason[:500], finished_at=timezone.now())
                     self._log.append(TurnEvent.Kind.CALL, call=call.pk)
             elif call.question_rounds:
                 self._answers[call.pk] = {
@@ -108,8 +108,9 @@ class Dispatcher:
         wanted = [call for call in calls if call.status in (Status.PENDING, Status.RUNNING)]
         if len(wanted) == 1:
             call = wanted[0]
-            if call.status == Status.RUNNING or self._begin(call):
-                self._store(call, self._outcome(call, lambda word: self._progress(call, word)))
+            if call.status == Status.PENDING:
+                self._begin(call)
+            self._store(call, self._outcome(call, lambda word: self._progress(call, word)))
         elif wanted:
             self._run_in_parallel(wanted)
 
@@ -127,8 +128,8 @@ class Dispatcher:
             call = next(waiting, None)
             if call is None:
                 return 0
-            if call.status == Status.PENDING and not self._begin(call):
-                return start_next()
+            if call.status == Status.PENDING:
+                self._begin(call)
             name = f"automate-call-{call.pk}"
             threading.Thread(target=report, args=(call,), name=name, daemon=True).start()
             return 1
@@ -142,14 +143,18 @@ class Dispatcher:
                 self._store(call, word)
                 under_way += start_next() - 1
 
-    def _begin(self, call: ToolCall) -> bool:
+    def _begin(self, call: ToolCall) -> None:
         """Commit that the call is under way; only then may its request leave."""
         with transaction.atomic():
             self._fence()
-            begun = call.move(Status.RUNNING, started_at=timezone.now(), attempts=call.attempts + 1)
-            if begun:
-                self._log.append(TurnEvent.Kind.CALL, call=call.pk)
-        return begun
+            self._move(call, Status.RUNNING, started_at=timezone.now(), attempts=call.attempts + 1)
+            self._log.append(TurnEvent.Kind.CALL, call=call.pk)
+
+    def _move(self, call: ToolCall, status: ToolCall.Status, **fields: Any) -> None:
+        """Change a call's row. Where it has moved on, somebody took this process for dead."""
+        if not call.move(status, **fields):
+            self._fence()
+            raise RuntimeError(f"The call {call.pk} is no longer {call.status}.")
 
     def _outcome(self, call: ToolCall, on_progress: Any) -> Outcome:
         """What came of the call. Touches the network and no row but an account's token."""
@@ -192,10 +197,9 @@ class Dispatcher:
         else:
             status, fields = self._failure(call, outcome)
         with transaction.atomic():
-            # Where the row has moved on, another process has taken this one for dead.
-            if call.move(status, finished_at=timezone.now(), **fields):
-                attach_files(call, files)
-                self._log.append(TurnEvent.Kind.CALL, call=call.pk)
+            self._move(call, status, finished_at=timezone.now(), **fields)
+            attach_files(call, files)
+            self._log.append(TurnEvent.Kind.CALL, call=call.pk)
 
     def _result(self, call: ToolCall, result: ToolResult) -> tuple[Status, dict[str, Any]]:
         failed = result.is_error
@@ -239,14 +243,15 @@ class Dispatcher:
             for key, request in asked.requests.items()
         ]
         with transaction.atomic():
-            if call.move(
+            self._move(
+                call,
                 Status.WAITING,
                 question_rounds=round_,
                 request_state=asked.request_state,
                 task_id=asked.task_id,
-            ):
-                Question.objects.bulk_create(questions)
-                self._log.append(TurnEvent.Kind.CALL, call=call.pk)
+            )
+            Question.objects.bulk_create(questions)
+            self._log.append(TurnEvent.Kind.CALL, call=call.pk)
 
     def _progress(self, call: ToolCall, progress: Progress) -> None:
         now = time.monotonic()

@@ -4,14 +4,12 @@ import gc
 import os
 import threading
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
-from django.utils import timezone
 
 from automate.models import MCPServer
 from automate.sync import sync_server
@@ -20,11 +18,12 @@ from chat.engine import run_turn
 from chat.events import EventLog
 from chat.models import Conversation, ToolCall, Turn, TurnEvent
 from chat.recovery import recover_abandoned
-from chat.submission import retry_turn, send_message
+from chat.submission import retry_turn, send_message, stop_turn
 from tests.servers.mcp_sdk import Offer
 from tests.servers.rest import RestServer
 from tests.servers.scripted_model import calls, silence, text, three_calls
 
+from .rows import let_lease_run_out
 from .test_stopping import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,7 +37,7 @@ def finished(turn: Turn) -> Turn:
 
 def abandon(turn_id: Any) -> None:
     """What another process does when this one gave no sign of life for too long."""
-    Turn.objects.filter(pk=turn_id).update(lease_until=timezone.now() - timedelta(minutes=1))
+    let_lease_run_out(Turn.objects.filter(pk=turn_id))
     assert recover_abandoned() == 1
 
 
@@ -75,7 +74,7 @@ def _texts(turn: Turn) -> list[str]:
     return [each.data["text"] for each in turn.events.filter(kind=TurnEvent.Kind.TEXT)]
 
 
-def test_a_turn_that_another_process_ended_stops_here_and_writes_no_more(
+def test_a_turn_that_another_process_took_stops_here_and_writes_no_more(
     model: Any, ask: Any, started: Any
 ) -> None:
     release = threading.Event()
@@ -90,8 +89,8 @@ def test_a_turn_that_another_process_ended_stops_here_and_writes_no_more(
     release.set()
 
     turn.refresh_from_db()
-    assert turn.status == Turn.Status.INTERRUPTED
-    assert turn.events.last().data == {"status": "interrupted"}
+    assert turn.status == Turn.Status.QUEUED
+    assert not turn.events.exists()
 
 
 def test_a_turn_that_lost_its_lease_sends_no_further_call(model: Any, ask: Any, shop: Any) -> None:
@@ -102,9 +101,9 @@ def test_a_turn_that_lost_its_lease_sends_no_further_call(model: Any, ask: Any, 
 
     finished(turn)
 
-    assert turn.status == Turn.Status.INTERRUPTED
+    assert turn.status == Turn.Status.WAITING
     assert peer.calls("order") == [{"number": 1}]
-    assert [call.status for call in turn.tool_calls.all()] == ["unknown", "cancelled"]
+    assert [call.status for call in turn.tool_calls.all()] == ["unknown", "pending"]
 
 
 def test_a_conversation_deleted_in_the_middle_ends_its_turn(
@@ -147,6 +146,8 @@ def test_trying_again_does_not_repeat_a_call_of_unknown_outcome(
     order = calls(("shop__order", {"number": 1}))
     model([order, order, text("Shall I?"), order, text("Ordered.")])
     finished(turn)
+    turn.refresh_from_db()
+    stop_turn(turn)
 
     again = finished(retry_turn(turn, uuid4()))
 

@@ -18,6 +18,8 @@ from chat.events import EventLog, wake_ups
 from chat.models import Message, ToolCall, Turn, TurnEvent
 from tests.servers.site import Site
 
+from .rows import put
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 Kind = TurnEvent.Kind
@@ -97,8 +99,7 @@ def person(client: Client, user: Any) -> Client:
 def turn(ask: Any) -> Turn:
     """A turn under way."""
     turn: Turn = ask("How many mugs?")
-    Turn.objects.filter(pk=turn.pk).update(status=Turn.Status.RUNNING)
-    return turn
+    return put(turn, Turn.Status.RUNNING)
 
 
 def an_answer(turn: Turn, content: str = "") -> Message:
@@ -108,7 +109,7 @@ def an_answer(turn: Turn, content: str = "") -> Message:
 
 
 def finish(turn: Turn, log: EventLog, status: str = Turn.Status.DONE) -> None:
-    Turn.objects.filter(pk=turn.pk).update(status=status)
+    put(turn, status)
     log.append(Kind.STATUS, status=status)
 
 
@@ -257,7 +258,7 @@ def test_a_turn_that_ended_without_a_word_in_the_log_ends_the_stream(
     person: Client, turn: Turn
 ) -> None:
     message = an_answer(turn, "The start of an")
-    Turn.objects.filter(pk=turn.pk).update(status=Turn.Status.INTERRUPTED, notice="Restarted.")
+    put(turn, Turn.Status.INTERRUPTED, notice="Restarted.")
 
     events = read(person, turn)
 

@@ -9,6 +9,8 @@ from django.core.exceptions import ValidationError
 from chat.models import Conversation, Message, Turn
 from chat.submission import TurnInProgress, retry_turn, send_message, stop_turn
 
+from .rows import put
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -72,7 +74,7 @@ def test_a_second_message_waits_until_the_answer_is_there(user: Any, executor: A
 
 def test_trying_again_makes_a_turn_without_a_new_message(user: Any, executor: Any) -> None:
     turn = send_message(user, None, "One", uuid4())
-    Turn.objects.update(status=Turn.Status.FAILED)
+    put(turn, Turn.Status.FAILED)
 
     again = retry_turn(turn, uuid4())
 
@@ -93,7 +95,7 @@ def test_stopping_a_turn_in_line_ends_it_with_an_event(user: Any, executor: Any)
 
 def test_stopping_a_turn_that_is_over_changes_nothing(user: Any, executor: Any) -> None:
     turn = send_message(user, None, "One", uuid4())
-    Turn.objects.update(status=Turn.Status.DONE)
+    put(turn, Turn.Status.DONE)
 
     stop_turn(turn)
 

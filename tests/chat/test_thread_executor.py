@@ -17,13 +17,15 @@ from chat.submission import send_message
 from tests.chat.test_stopping import until
 from tests.servers.scripted_model import silence, text
 
+from .rows import put
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadExecutor]:
     made = ThreadExecutor()
-    monkeypatch.setattr("chat.submission.executor", lambda: made)
+    monkeypatch.setattr("chat.queueing.executor", lambda: made)
     yield made
     made.stop()
 
@@ -81,7 +83,7 @@ def test_a_fault_in_one_turn_leaves_the_threads_alive(
         patched.setattr("chat.executors.thread.run_turn", explode)
         first = send_message(user, None, "Hello", uuid4())
         assert met.wait(10)
-    Turn.objects.filter(pk=first.pk).update(status=Turn.Status.FAILED)
+    put(first, Turn.Status.FAILED)
 
     send_message(user, None, "Hello again", uuid4())
     until(all_done)
@@ -97,13 +99,10 @@ def test_turns_of_dead_processes_are_found_while_every_thread_is_busy(
     server = model(silence(release, text("At last.")), EXECUTOR_THREADS=1)
     send_message(user, None, "Hello", uuid4())
     until(lambda: server.requests)
-    left = Turn.objects.create(
-        conversation=Conversation.objects.create(user=user),
-        status=Turn.Status.RUNNING,
-        lease_until=timezone.now() - timedelta(minutes=1),
-    )
+    left = Turn.objects.create(conversation=Conversation.objects.create(user=user))
+    put(left, Turn.Status.RUNNING, lease_until=timezone.now() - timedelta(minutes=1))
 
-    until(lambda: Turn.objects.filter(pk=left.pk, status=Turn.Status.INTERRUPTED).exists())
+    until(lambda: Turn.objects.filter(pk=left.pk, status=Turn.Status.QUEUED).exists())
     release.set()
     until(all_done)
 

@@ -11,6 +11,8 @@ from django.urls import reverse
 from chat.models import Conversation, Message, Turn
 from chat.security import CONTENT_SECURITY_POLICY
 
+from .rows import put
+
 pytestmark = pytest.mark.django_db
 
 
@@ -38,9 +40,7 @@ def end(turn: Turn, status: str = Turn.Status.DONE, answer: str = "There are **7
             role=Message.Role.ASSISTANT,
             content=answer,
         )
-    Turn.objects.filter(pk=turn.pk).update(status=status)
-    turn.refresh_from_db()
-    return turn
+    return put(turn, status)
 
 
 def addresses(turn: Turn) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from automate.models import MCPServer, MCPTool
 from chat.models import Conversation, Message, ToolCall, Turn
 
 from .hostile import HOSTILE_TEXTS, elements
+from .rows import put
 
 pytestmark = pytest.mark.django_db
 
@@ -37,7 +38,8 @@ def a_server(slug: str = "shop") -> MCPServer:
 
 def a_turn(user: Any, question: str = "?", answer: str = "!", **fields: Any) -> Turn:
     conversation = Conversation.objects.create(user=user, title=question[:120])
-    turn = Turn.objects.create(conversation=conversation, **{"status": Turn.Status.DONE, **fields})
+    turn = Turn.objects.create(conversation=conversation)
+    put(turn, **{"status": Turn.Status.DONE, **fields})
     for role, content in ((Message.Role.USER, question), (Message.Role.ASSISTANT, answer)):
         Message.objects.create(conversation=conversation, turn=turn, role=role, content=content)
     return turn
