@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from chat.executors import executor
 from chat.executors.thread import ThreadExecutor
-from chat.models import LEASE, Conversation, Turn
+from chat.models import Conversation, Turn
 from chat.submission import send_message
 from tests.chat.test_stopping import until
 from tests.servers.scripted_model import silence, text
@@ -114,8 +114,7 @@ def test_a_turn_that_is_found_again_and_again_stands_in_line_once(
     release, busy = threading.Event(), threading.Event()
 
     def run(turn_id: Any) -> None:
-        claimed = Turn.objects.filter(pk=turn_id)
-        claimed.update(status=Turn.Status.RUNNING, lease_until=timezone.now() + LEASE)
+        put(Turn.objects.get(pk=turn_id), Turn.Status.RUNNING)
         busy.set()
         assert release.wait(10)
         ran.append(turn_id)
