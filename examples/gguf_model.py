@@ -63,7 +63,8 @@ def leave(*_: Any) -> NoReturn:
 
 
 def leave_with_parent() -> None:
-    while sys.stdin.buffer.read(65536):
+    # Below the buffer, whose lock would break an exit while this thread waits.
+    while os.read(sys.stdin.fileno(), 4096):
         pass
     leave()
 

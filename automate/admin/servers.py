@@ -34,13 +34,13 @@ class MCPServerAdmin(ModelAdmin):
     inlines = (MCPServerOAuthInline,)
     list_display = (
         "name",
-        "slug",
-        "endpoint_url",
         "enabled",
-        "tools_usable",
-        "accounts",
         "status",
         "last_synced",
+        "tools_usable",
+        "endpoint_url",
+        "slug",
+        "accounts",
     )
     list_editable = ("enabled",)
     list_filter = ("enabled",)

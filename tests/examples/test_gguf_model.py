@@ -9,7 +9,7 @@ import openai
 import pytest
 from jsonschema import Draft202012Validator
 
-from config.demo.children import Child
+from config.demo.children import Child, ChildFailed
 from tests.examples.chat_requests import ASKED, called, definition, result
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "gguf_model.py"
@@ -202,6 +202,17 @@ def test_a_missing_engine_says_what_to_install(tmp_path):
     assert ended.returncode == 2
     assert 'pip install "django-automate[local]"' in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+def test_a_refusal_under_a_parent_is_one_line_too(tmp_path):
+    command = [str(SCRIPT), "--gguf", str(tmp_path / "none.gguf"), "--exit-with-parent"]
+    log = tmp_path / "model.log"
+
+    with Child("The model", command, log=log) as child:
+        with pytest.raises(ChildFailed, match="No such file"):
+            child.address(SECONDS)
+        assert child.wait() == 2
+    assert log.read_text().count("\n") == 1
 
 
 @needs_engine
