@@ -9,8 +9,12 @@ import openai
 import pytest
 from jsonschema import Draft202012Validator
 
+from automate.models import MCPServer
+from automate.sync import sync_server
+from chat.engine import run_turn
+from chat.models import Conversation, Message, Turn
 from config.demo.children import Child, ChildFailed
-from tests.examples.chat_requests import ASKED, called, definition, result
+from tests.examples.chat_requests import ASKED, STOCK, called, definition, result
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "gguf_model.py"
 KEY = "a-key-for-the-engine"
@@ -90,6 +94,47 @@ def test_a_real_turn_gives_text_or_a_fitting_call(client, messages):
     assert text or calls or reason == "length"
     for call in calls:
         Draft202012Validator(SCHEMAS[call.name]).validate(json.loads(call.arguments))
+
+
+@needs_engine
+@needs_weights
+@pytest.mark.django_db
+def test_a_whole_turn_with_tools_ends_in_an_answer(
+    engine, settings, monkeypatch, django_user_model, rest_server
+):
+    monkeypatch.setenv("ENGINE_KEY", KEY)
+    settings.AUTOMATE = {
+        "MODELS": {
+            "default": {
+                "MODEL": "local",
+                "BASE_URL": engine.address(SECONDS),
+                "API_KEY": "env:ENGINE_KEY",
+                "OPTIONS": {"max_tokens": 80, "temperature": 0, "seed": 1},
+            }
+        },
+        "MCP_PRIVATE_HOSTS": ("127.0.0.1",),
+        "APPROVAL_DEFAULT": "allow",
+        "MAX_ROUNDS": 3,
+    }
+    stock = {"name": "stock", "description": "Pieces in stock", "inputSchema": STOCK}
+    asked = []
+    shop = rest_server([stock], lambda tool, arguments: asked.append(arguments))
+    sync_server(MCPServer.objects.create(name="Shop", slug="shop", endpoint_url=shop.url))
+    user = django_user_model.objects.create_user("ann")
+    turn = Turn.objects.create(conversation=Conversation.objects.create(user=user))
+    Message.objects.create(
+        conversation=turn.conversation, turn=turn, role="user", content=ASKED["content"]
+    )
+
+    run_turn(turn.pk)
+
+    turn.refresh_from_db()
+    answers = turn.messages.filter(role=Message.Role.ASSISTANT)
+    assert turn.status == Turn.Status.DONE
+    assert answers.last().content.strip()
+    assert not turn.tool_calls.unfinished().exists()
+    assert turn.completion_tokens > 0
+    assert len(asked) == turn.tool_calls.filter(status="succeeded").count()
 
 
 @needs_engine
