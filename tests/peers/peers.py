@@ -54,13 +54,21 @@ def _sdk1(release: str, transport: Transport, version: str, *modes: str) -> Peer
     )
 
 
-def _fastmcp(transport: Transport, version: str, *modes: str) -> Peer:
+def _fastmcp(
+    transport: Transport, version: str, *modes: str, release: str = "4.2", name: str = "fastmcp"
+) -> Peer:
     def command() -> tuple[str, ...]:
-        python = program("fastmcp-4.1", "python")
+        python = program(f"fastmcp-{release}", "python")
         return (python, str(SERVERS / "on_fastmcp.py"), transport, *modes)
 
-    name = "-".join(["fastmcp", transport, *(mode.strip("-") for mode in modes)])
+    name = "-".join([name, transport, *(mode.strip("-") for mode in modes if mode != "--tasks")])
     return Peer(name, transport, version, command, progress="--json" not in modes)
+
+
+def _fastmcp_tasks(transport: Transport, *modes: str) -> Peer:
+    # The tasks extension's newest release lives with this one of FastMCP's at most.
+    modes = ("--tasks", *modes)
+    return _fastmcp(transport, "2026-07-28", *modes, release="4.1", name="fastmcp-tasks")
 
 
 def _everything(transport: Transport, argument: str) -> Peer:
@@ -98,6 +106,12 @@ TOOLBOXES = (
 )
 """The same tools, on every SDK, transport and mode."""
 
+TASKS = (
+    _fastmcp_tasks("http"),
+    _fastmcp_tasks("http", "--json", "--stateless"),
+    _fastmcp_tasks("stdio"),
+)
+
 EVERYTHING = (
     _everything("http", "streamableHttp"),
     _everything("sse", "sse"),
@@ -107,4 +121,4 @@ EVERYTHING = (
 TIME = Peer("time-stdio", "stdio", "2026-07-28", lambda: (program("commands", "mcp-server-time"),))
 GIT = Peer("git-stdio", "stdio", "2026-07-28", lambda: (program("commands", "mcp-server-git"),))
 
-ALL = (*TOOLBOXES, *EVERYTHING, TIME, GIT)
+ALL = (*TOOLBOXES, *TASKS, *EVERYTHING, TIME, GIT)

@@ -19,6 +19,7 @@ SUITE = "conformance suite"
 SOFTWARE = {
     "sdk-2.3": "SDK 2.3",
     "fastmcp": "FastMCP",
+    "fastmcp-tasks": "FastMCP 4.1",
     "sdk-1.30": "SDK 1.30",
     "sdk-1.10": "SDK 1.10",
     "sdk-1.9": "SDK 1.9",

@@ -14,7 +14,7 @@ from automate_llm.mcp_client import MCPClient
 from automate_llm.values import Discovery, InputAnswer
 
 from .conftest import Reach
-from .peers import ALL, EVERYTHING, TOOLBOXES, Peer
+from .peers import ALL, EVERYTHING, TASKS, TOOLBOXES, Peer
 
 Clients = Callable[[Peer], MCPClient]
 Found = Callable[[Peer], Discovery]
@@ -141,7 +141,7 @@ def test_a_stream_that_the_server_closed_is_taken_up_again(peer: Peer, reach: Re
     assert MCPClient(older).call("hang_up", {}).text == "still here"
 
 
-@peers("fastmcp-http", "fastmcp-http-json-stateless", "fastmcp-stdio")
+@pytest.mark.parametrize("peer", TASKS, ids=str)
 def test_a_call_that_becomes_a_task_is_awaited(peer: Peer, client: Clients) -> None:
     assert client(peer).call("brew", {"cups": 2}).text == "2 cups"
     with pytest.raises(ToolFailed, match="all over the floor"):

@@ -90,6 +90,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("transport", choices=["http", "sse", "stdio"])
     parser.add_argument("--stateless", action="store_true")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--tasks", action="store_true")
     return parser.parse_args()
 
 
