@@ -150,9 +150,9 @@ class MCPClient:
             MCPClientError: the server offers nothing to listen to.
         """
         connection = self._connection()
-        if connection.command is not None or connection.protocol in ("rest", "sse"):
-            raise MCPClientError("Only servers on streamable HTTP are listened to.")
-        listen(connection, on_change, cancellation)
+        if connection.command is None and connection.protocol == "rest":
+            raise MCPClientError("A server of the simple HTTP dialect says nothing unasked.")
+        listen(connection.slug, lambda: _settled(connection), on_change, cancellation)
 
     def close(self) -> None:
         """End this client's sessions on the server, where it keeps any; best effort.

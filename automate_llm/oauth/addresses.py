@@ -77,6 +77,20 @@ def covers(resource: str, server_url: str) -> bool:
     return within and _origin(ours) == _origin(theirs) and theirs.query in ("", ours.query)
 
 
+def same_issuer(one: str, other: str) -> bool:
+    """Whether two names mean one authorization server.
+
+    Letter by letter (RFC 8414, section 3.3), but that an address without a path may end in a
+    slash: servers on the Python SDK 1.x write every such issuer with one, whatever it calls itself.
+    """
+    return one == other or _with_root(one) == _with_root(other)
+
+
+def _with_root(issuer: str) -> str:
+    scheme, _, rest = issuer.partition("://")
+    return f"{scheme}://{rest}/" if rest and "/" not in rest else issuer
+
+
 def canonical(server_url: str) -> str:
     """The server's identifier as RFC 8707 wants it: no fragment, no slash by itself."""
     parts = urlsplit(server_url)

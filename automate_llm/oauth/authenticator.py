@@ -14,7 +14,7 @@ from automate_llm.exceptions import (
 from automate_llm.exchange import Exchange, running_no_tool
 from automate_llm.values import Connection
 
-from .addresses import origin_of
+from .addresses import origin_of, same_issuer
 from .authorization import dpop_key_for, wanted_scopes
 from .challenges import challenge_in
 from .clients import client_for
@@ -129,7 +129,8 @@ class OAuthAuthenticator:
             raise self._required("needs an account that you have not connected yet", challenge)
         resource = resource_metadata(self._connection, exchange, challenge)
         issuer = token.binding.client.issuer
-        if resource is not None and issuer not in resource.authorization_servers:
+        named = resource.authorization_servers if resource is not None else (issuer,)
+        if not any(same_issuer(server, issuer) for server in named):
             raise self._required("has moved to another authorization server", challenge)
         self._replaced(exchange, token.access_token, challenge)
         return True

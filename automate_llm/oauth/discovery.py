@@ -11,7 +11,7 @@ from automate_llm.exceptions import AuthorizationFailed
 from automate_llm.exchange import Exchange
 from automate_llm.values import Connection
 
-from .addresses import canonical, checked, covers, origin_url
+from .addresses import canonical, checked, covers, origin_url, same_issuer
 from .challenges import scopes_in
 from .documents import get, strings, text
 from .values import Challenge, OAuthConfig, ResourceMetadata, ServerMetadata
@@ -48,13 +48,15 @@ def choose_issuer(resource: ResourceMetadata, config: OAuthConfig, bound: str) -
         AuthorizationFailed: the credentials belong to a server that is not named any more.
     """
     wanted = config.issuer or (bound if config.client_id else "")
-    if wanted and wanted not in resource.authorization_servers:
+    named = (server for server in resource.authorization_servers if same_issuer(server, wanted))
+    found = next(named, "")
+    if wanted and not found:
         raise AuthorizationFailed(
             f"The server names other authorization servers than {wanted!r}, to which the "
             "configured client belongs. Register a client there, and check that the change is "
             "meant."
         )
-    return wanted or resource.authorization_servers[0]
+    return found or resource.authorization_servers[0]
 
 
 def server_metadata(connection: Connection, exchange: Exchange, issuer: str) -> ServerMetadata:
@@ -160,8 +162,9 @@ def _published(connection: Connection, exchange: Exchange, issuer: str) -> Serve
 
 
 def _server(connection: Connection, content: dict[str, Any], issuer: str) -> ServerMetadata:
-    # Letter by letter, as RFC 8414, section 3.3, wants: the name is what everything is bound to.
-    if content.get("issuer") != issuer:
+    # What it calls itself is the name that everything is bound to.
+    own_name = text(content.get("issuer"))
+    if not same_issuer(own_name, issuer):
         raise AuthorizationFailed(
             f"The authorization server {issuer!r} gives itself another name (issuer) in its "
             "metadata; nothing is authorized."
@@ -173,7 +176,7 @@ def _server(connection: Connection, content: dict[str, Any], issuer: str) -> Ser
         return checked(url, connection, what) if url is not None else ""
 
     return ServerMetadata(
-        issuer=issuer,
+        issuer=own_name,
         token_endpoint=checked(
             content.get("token_endpoint"), connection, "The authorization server's token_endpoint"
         ),

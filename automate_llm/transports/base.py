@@ -83,3 +83,16 @@ class Transport(Protocol):
             MCPClientError: servers of this dialect have nothing else.
         """
         ...
+
+    def listen(
+        self,
+        exchange: Exchange,
+        on_notification: Callable[[str, dict[str, Any]], object],
+        on_open: Callable[[], object],
+    ) -> None:
+        """Hand over what the server says unasked, until it ends the stream; read-only.
+
+        Raises:
+            MCPClientError: servers of this dialect say nothing unasked, or this one refuses.
+        """
+        ...

@@ -4,7 +4,7 @@ Each operation has a stream of its own: opened, asked, closed. Source: MCP 2024-
 basic/transports, "HTTP with SSE".
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from typing import Any
@@ -81,6 +81,19 @@ class SSETransport:
             about = stream.initialize()
             yield Asking(lambda: about, ask)
 
+    @running_no_tool()
+    def listen(
+        self,
+        exchange: Exchange,
+        on_notification: jsonrpc.OnNotification,
+        on_open: Callable[[], object],
+    ) -> None:
+        """Hand over what the server says unasked, until it ends the stream."""
+        with self._stream(exchange) as stream:
+            stream.initialize()
+            on_open()
+            stream.listen(on_notification)
+
     @contextmanager
     def _stream(self, exchange: Exchange) -> Iterator["_Stream"]:
         headers = {
@@ -151,8 +164,15 @@ class _Stream:
     ) -> jsonrpc.Response:
         """Post a request and read the stream until its answer."""
         self._post(jsonrpc.encoded(method, params, request_id))
-        documents = (data for kind, data in self._events if kind == "message")
-        return jsonrpc.response_among(documents, request_id, on_notification, self._reply)
+        return jsonrpc.response_among(self._messages(), request_id, on_notification, self._reply)
+
+    def listen(self, on_notification: jsonrpc.OnNotification) -> None:
+        """Read the stream to its end."""
+        # Nothing has this id, so that all of the stream is read.
+        jsonrpc.find_response(self._messages(), jsonrpc.next_id(), on_notification, self._reply)
+
+    def _messages(self) -> Iterator[bytes]:
+        return (data for kind, data in self._events if kind == "message")
 
     def _endpoint(self) -> str:
         for kind, data in islice(self._events, _EVENTS_BEFORE_ENDPOINT):

@@ -13,10 +13,9 @@ from automate_llm.exceptions import (
     UnexpectedStatus,
 )
 from automate_llm.exchange import Exchange
-from automate_llm.values import Connection
 
+from .base import Transport
 from .jsonrpc import METHOD_NOT_FOUND
-from .streamable_http import StreamableHTTPTransport
 
 Kind = Literal["tools", "prompts", "resources"]
 OnChange = Callable[[Kind], object]
@@ -37,8 +36,15 @@ _REFUSALS = (400, 401, 403, 404, 405, 406, 501)
 logger = logging.getLogger(__name__)
 
 
-def listen(connection: Connection, on_change: OnChange, cancellation: Cancellation) -> None:
+def listen(
+    slug: str,
+    transport: Callable[[], Transport],
+    on_change: OnChange,
+    cancellation: Cancellation,
+) -> None:
     """Call `on_change` for each word of a change, until `cancellation`.
+
+    Each stream has a transport of its own, so that a server that changed is found out anew.
 
     A stream that ends is opened again, after pauses of 1, 2, 4, … 300 s. Since a change may have
     been missed meanwhile, `on_change` is then called for the tools.
@@ -47,7 +53,7 @@ def listen(connection: Connection, on_change: OnChange, cancellation: Cancellati
         MCPClientError: the server refuses to be listened to.
     """
     pause = FIRST_PAUSE_SECONDS
-    listener = _Listener(connection, on_change)
+    listener = _Listener(transport, on_change)
     while True:
         began = time.monotonic()
         try:
@@ -57,7 +63,7 @@ def listen(connection: Connection, on_change: OnChange, cancellation: Cancellati
         except MCPClientError as exc:
             if _refuses(exc):
                 raise
-            logger.info("Listening to %s: %s", connection.slug, exc)
+            logger.info("Listening to %s: %s", slug, exc)
         if time.monotonic() - began >= STEADY_SECONDS:
             pause = FIRST_PAUSE_SECONDS
         try:
@@ -70,8 +76,8 @@ def listen(connection: Connection, on_change: OnChange, cancellation: Cancellati
 class _Listener:
     """Reads one stream after another."""
 
-    def __init__(self, connection: Connection, on_change: OnChange) -> None:
-        self._connection = connection
+    def __init__(self, transport: Callable[[], Transport], on_change: OnChange) -> None:
+        self._transport = transport
         self._on_change = on_change
         self._heard_before = False
 
@@ -79,8 +85,7 @@ class _Listener:
         """Read one stream to its end."""
         exchange = Exchange(STREAM_SECONDS, cancellation)
         exchange.remaining()
-        transport = StreamableHTTPTransport(self._connection)
-        transport.listen(exchange, self._notified, self._opened)
+        self._transport().listen(exchange, self._notified, self._opened)
 
     def _opened(self) -> None:
         if self._heard_before:

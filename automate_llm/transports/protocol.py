@@ -119,6 +119,26 @@ def progress_to(on_progress: OnProgress, token: int) -> jsonrpc.OnNotification:
     return on_notification
 
 
+def subscription_params() -> dict[str, Any]:
+    """Parameters of `subscriptions/listen` for every list (2026-07-28, basic/patterns)."""
+    kinds = ("tools", "prompts", "resources")
+    return {"notifications": {f"{kind}ListChanged": True for kind in kinds}}
+
+
+def noting_subscription(
+    on_notification: jsonrpc.OnNotification, on_open: Callable[[], object]
+) -> jsonrpc.OnNotification:
+    """Tells the word that a subscription has begun from those that come over it."""
+
+    def noting(method: str, params: dict[str, Any]) -> None:
+        if method == "notifications/subscriptions/acknowledged":
+            on_open()
+        else:
+            on_notification(method, params)
+
+    return noting
+
+
 def every_page(
     ask: Callable[[dict[str, Any]], Mapping[str, Any]],
     method: str = "tools/list",

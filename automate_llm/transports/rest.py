@@ -1,6 +1,6 @@
 """The simple HTTP dialect: `GET {endpoint}/tools` and `POST {endpoint}/execute`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -50,6 +50,15 @@ class RestTransport:
             raise MCPClientError("The simple HTTP dialect has tools only; nothing was sent.")
 
         yield Asking(dict, ask)
+
+    def listen(
+        self,
+        exchange: Exchange,
+        on_notification: Callable[[str, dict[str, Any]], object],
+        on_open: Callable[[], object],
+    ) -> None:
+        """Nothing is said unasked."""
+        raise MCPClientError("A server of the simple HTTP dialect says nothing unasked.")
 
     def _exchange(self, exchange: Exchange, method: str, path: str, body: bytes | None) -> Any:
         headers = {"Accept": "application/json", "User-Agent": "django-automate"}

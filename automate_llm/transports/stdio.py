@@ -1,6 +1,6 @@
 """MCP over the standard streams of a command that the site's settings name."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,9 @@ from .base import Asking, Listing, ToolCall
 from .protocol import (
     MODERN_VERSIONS,
     listing_of,
+    noting_subscription,
     progress_to,
+    subscription_params,
     with_meta,
 )
 from .stdio_opening import Opened
@@ -79,6 +81,23 @@ class StdioTransport:
                 return server.channel.request(exchange, method, params).unwrap()
 
             yield Asking(lambda: server.about, ask)
+
+    @running_no_tool()
+    def listen(
+        self,
+        exchange: Exchange,
+        on_notification: jsonrpc.OnNotification,
+        on_open: Callable[[], object],
+    ) -> None:
+        """Hand over what the command says unasked, until it ends."""
+        server = ready(self._name, self._command, self._known_version, exchange)
+        if server.version in MODERN_VERSIONS:
+            wanted = _in_version(subscription_params(), server)
+            noting = noting_subscription(on_notification, on_open)
+            server.channel.listen(exchange, noting, wanted)
+        else:
+            on_open()
+            server.channel.listen(exchange, on_notification)
 
 
 def _in_version(params: dict[str, Any], server: Opened, *, asks: bool = False) -> dict[str, Any]:

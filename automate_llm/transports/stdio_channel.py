@@ -27,6 +27,7 @@ MAX_UNASKED = 10_000
 """Messages in a row that answer no request."""
 _MAX_BACKLOG = 1_000
 _MAX_KEPT_NOTIFICATIONS = 1_000
+_MAX_NOTIFICATION_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,19 @@ _Inbox = queue.SimpleQueue[_Arrived | MCPClientError | None]
 
 @dataclass(slots=True, eq=False)
 class Pending:
-    """A request that is under way."""
+    """A request that is under way; one that `listens` gets what the server says unasked, too."""
 
     id: int
     line: Line
+    listens: bool = False
     inbox: _Inbox = field(default_factory=queue.SimpleQueue)
+
+    def keep(self, notification: _Arrived) -> None:
+        """Hand over a notification, unless it is huge or nobody takes those that wait."""
+        if notification.size > _MAX_NOTIFICATION_BYTES:
+            return
+        if self.inbox.qsize() < _MAX_KEPT_NOTIFICATIONS:
+            self.inbox.put(notification)
 
 
 class Channel:
@@ -128,11 +137,51 @@ class Channel:
         try:
             yield pending
         finally:
+            self._forget(pending)
+
+    def listen(
+        self,
+        exchange: Exchange,
+        on_notification: jsonrpc.OnNotification,
+        subscription: dict[str, Any] | None = None,
+    ) -> None:
+        """Hand over every notification that belongs to no request, until the exchange says stop.
+
+        A modern server says something only for a `subscription`, which are the parameters of
+        `subscriptions/listen`; it may end that in peace.
+
+        Raises:
+            MCPClientError: the process ended, or refused.
+        """
+        if subscription is None:
             with self._lock:
-                self._pending.pop(request_id, None)
-                unused = self._retired and not self._pending
-            if unused:
-                self._end_in_peace()
+                if (end := self.process.end) is not None:
+                    raise end.error()
+                pending = Pending(jsonrpc.next_id(), Line(b"", left=True), listens=True)
+                self._pending[pending.id] = pending
+            try:
+                self.answer(exchange, pending, on_notification)
+            finally:
+                self._forget(pending)
+            return
+        with self.asking(exchange, "subscriptions/listen", subscription) as pending:
+            pending.listens = True
+            try:
+                self.answer(exchange, pending, on_notification).unwrap()
+            except (CallCancelled, DeadlineExceeded):
+                self.notify("notifications/cancelled", {"requestId": pending.id})
+                raise
+
+    def _forget(self, pending: Pending) -> None:
+        with self._lock:
+            self._pending.pop(pending.id, None)
+            unused = self._retired and self._is_idle()
+        if unused:
+            self._end_in_peace()
+
+    def _is_idle(self) -> bool:
+        """Whether no call is under way; those who only listen keep no process alive."""
+        return all(pending.listens for pending in self._pending.values())
 
     def answer(
         self,
@@ -166,7 +215,7 @@ class Channel:
         """No new request comes; it is asked to end when those under way are through."""
         with self._lock:
             self._retired = True
-            unused = not self._pending
+            unused = self._is_idle()
         if unused:
             self._end_in_peace()
 
@@ -210,10 +259,10 @@ class Channel:
         elif "id" in message:
             if self.declines:
                 self._send(jsonrpc.encoded_reply(message))
-        elif isinstance(params := message.get("params"), dict):
+        elif isinstance(params := message.setdefault("params", {}), dict):
             pending = self._waiting(params.get("progressToken"))
-            if pending is not None and pending.inbox.qsize() < _MAX_KEPT_NOTIFICATIONS:
-                pending.inbox.put(_Arrived(message, size))
+            for each in [pending] if pending is not None else self._listening():
+                each.keep(_Arrived(message, size))
 
     def _answered(self, arrived: _Arrived) -> None:
         answered = arrived.message.get("id")
@@ -225,6 +274,10 @@ class Channel:
                 self._unasked = 0
             pending.inbox.put(arrived)
 
+    def _listening(self) -> list[Pending]:
+        with self._lock:
+            return [pending for pending in self._pending.values() if pending.listens]
+
     def _waiting(self, request_id: object) -> Pending | None:
         if not isinstance(request_id, int) or isinstance(request_id, bool):
             return None
@@ -234,7 +287,7 @@ class Channel:
     def _for_the_only_one(self, arrived: _Arrived | MCPClientError) -> None:
         """Hand over what names no request, where one request only can be meant."""
         with self._lock:
-            meant = list(self._pending.values())
+            meant = [pending for pending in self._pending.values() if not pending.listens]
         if len(meant) == 1:
             meant[0].inbox.put(arrived)
 

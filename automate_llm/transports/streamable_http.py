@@ -29,7 +29,9 @@ from .protocol import (
     initialize_params,
     listing_of,
     mapping,
+    noting_subscription,
     progress_to,
+    subscription_params,
     supported_version,
     with_meta,
 )
@@ -125,16 +127,9 @@ class StreamableHTTPTransport:
         if not self._version:
             self._settle(exchange)
         if self._version in MODERN_VERSIONS:
-            wanted = {f"{kind}ListChanged": True for kind in ("tools", "prompts", "resources")}
-
-            def noting(method: str, params: dict[str, Any]) -> None:
-                if method == "notifications/subscriptions/acknowledged":
-                    on_open()
-                else:
-                    on_notification(method, params)
-
+            noting = noting_subscription(on_notification, on_open)
             message = _Message(
-                "subscriptions/listen", {"notifications": wanted}, on_notification=noting
+                "subscriptions/listen", subscription_params(), on_notification=noting
             )
             self._request(exchange, message).unwrap()
             return

@@ -4,6 +4,7 @@ import json
 import math
 import queue
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -14,10 +15,14 @@ from automate_llm.transports import listening
 from tests.servers.mcp_sdk import Offer
 from tests.servers.raw import chunk, head
 
+from . import stdio_calling
 from .calling import known, settled, to
 from .test_sessions import handshaking, legacy
 
 STREAM = {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"}
+
+
+no_process_is_left = pytest.fixture(scope="module", autouse=True)(stdio_calling.no_process_is_left)
 
 
 @pytest.fixture(autouse=True)
@@ -205,10 +210,45 @@ def test_an_older_server_without_a_stream_is_left_alone(raw_server):
     assert isinstance(heard.error, UnexpectedStatus)
 
 
-@pytest.mark.parametrize("protocol", ["rest", "sse"])
-def test_other_transports_are_not_listened_to(rest_server, protocol):
-    with pytest.raises(MCPClientError, match="streamable HTTP"):
-        MCPClient(to(rest_server([]), protocol=protocol)).listen(print, Cancellation())
+def test_a_command_tells_of_its_change():
+    connection = stdio_calling.raw()
+    with Listening(connection) as heard:
+        stdio_calling.until(lambda: announced_by(connection, heard) == "tools")
+
+
+def announced_by(connection, heard):
+    stdio_calling.value(connection, "announce")
+    try:
+        return heard._kinds.get(timeout=0.1)
+    except queue.Empty:
+        return None
+
+
+def test_a_command_that_ends_is_started_and_listened_to_again():
+    connection = stdio_calling.raw()
+    with Listening(connection) as heard:
+        stdio_calling.until(lambda: announced_by(connection, heard))
+        first = stdio_calling.value(connection, "pid")
+        stdio_calling.failure(connection, "exit")
+
+        assert heard.next() == "tools"
+        assert stdio_calling.value(connection, "pid") != first
+
+
+def test_a_command_whose_settings_changed_ends_though_somebody_listens():
+    connection = stdio_calling.raw()
+    process = stdio_calling.process_of(connection)
+    with Listening(connection) as heard:
+        stdio_calling.until(lambda: announced_by(connection, heard))
+        command = replace(connection.command, env={"CHANGED": "yes"})
+        stdio_calling.value(replace(connection, command=command), "pid")
+
+        assert process.wait(5)
+
+
+def test_the_simple_dialect_is_not_listened_to(rest_server):
+    with pytest.raises(MCPClientError, match="says nothing unasked"):
+        MCPClient(to(rest_server([]), protocol="rest")).listen(print, Cancellation())
 
 
 def test_a_server_says_that_it_announces_changes(sdk_server):

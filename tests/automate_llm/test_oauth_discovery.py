@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from automate_llm.exceptions import (
@@ -7,8 +9,8 @@ from automate_llm.exceptions import (
     MCPClientError,
 )
 from automate_llm.exchange import Exchange
-from automate_llm.oauth import Challenge, begin_authorization
-from automate_llm.oauth.addresses import canonical, checked, covers
+from automate_llm.oauth import Challenge, OAuthConfig, begin_authorization
+from automate_llm.oauth.addresses import canonical, checked, covers, same_issuer
 from automate_llm.oauth.challenges import challenge_in
 from automate_llm.oauth.discovery import resource_metadata, well_known_urls
 from automate_llm.values import Connection
@@ -19,8 +21,8 @@ from .authorizing import PERSON, to
 RESOURCE = "/.well-known/oauth-protected-resource"
 
 
-def begin(server: OAuthServer, **options: object) -> object:
-    return begin_authorization(to(server), PERSON, **options)
+def begin(server: OAuthServer, config: OAuthConfig = PERSON, **options: object) -> object:
+    return begin_authorization(to(server), config, **options)
 
 
 def asked(server: OAuthServer) -> list[str]:
@@ -81,13 +83,43 @@ def test_openid_metadata_does_where_there_is_no_other(oauth_server):
     assert address.startswith(f"{oauth_server.issuer}/authorize?")
 
 
-@pytest.mark.parametrize("change", ["/", "/tenant", ".example"])
+@pytest.mark.parametrize("change", ["//", "/tenant", ".example"])
 def test_metadata_under_another_issuers_name_is_not_used(oauth_server, change):
     oauth_server.metadata["issuer"] = oauth_server.issuer + change
 
     with pytest.raises(AuthorizationFailed, match="another name"):
         begin(oauth_server)
     assert not oauth_server.to("/register")
+
+
+@pytest.mark.parametrize("named_with", ["", "/"])
+@pytest.mark.parametrize("calls_itself_with", ["", "/"])
+@pytest.mark.parametrize("configured_with", ["", "/", None])
+def test_a_slash_alone_makes_no_other_authorization_server(
+    oauth_server, named_with, calls_itself_with, configured_with
+):
+    oauth_server.resource_metadata["authorization_servers"] = [oauth_server.issuer + named_with]
+    oauth_server.metadata["issuer"] = oauth_server.issuer + calls_itself_with
+    issuer = "" if configured_with is None else oauth_server.issuer + configured_with
+    _, pending = begin(oauth_server, replace(PERSON, issuer=issuer))
+
+    assert pending.binding.client.issuer == oauth_server.issuer + calls_itself_with
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("https://a.example", "https://a.example/", True),
+        ("https://a.example:8443/", "https://a.example:8443", True),
+        ("https://a.example/tenant", "https://a.example/tenant/", False),
+        ("https://a.example", "https://b.example/", False),
+        ("https://a.example", "http://a.example/", False),
+        ("", "/", False),
+        ("https://", "https:///", False),
+    ],
+)
+def test_issuers_are_compared_letter_by_letter_but_for_the_root(one, other, same):
+    assert same_issuer(one, other) is same
 
 
 @pytest.mark.parametrize("resource", ["https://evil.example/api", "{origin}/ap", "", None, 7])

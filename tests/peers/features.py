@@ -13,7 +13,6 @@ COLUMNS = (
     "simple HTTP dialect",
 )
 ABSENT = "not in this version"
-SAME = "the same code as in 2025-11-25"
 
 _MODERN, _NOVEMBER, _JUNE, _MARCH, _SSE, _STDIO, _SIMPLE = COLUMNS
 _HTTP = (_MODERN, _NOVEMBER, _JUNE, _MARCH)
@@ -26,13 +25,6 @@ _NO_REFERENCE = (
     + "test_schemas.py::test_a_reference_that_leads_out_of_the_schema_or_to_no_schema_is_refused"
 )
 _NOT_ANSWERED = _LIBRARY + "test_questions.py::test_a_modern_servers_requests_are_not_answered"
-_MACHINES = (
-    "auth/client-credentials-jwt",
-    "auth/client-credentials-basic",
-    "auth/dpop",
-    "auth/dpop-nonce",
-    "auth/wif-jwt-bearer",
-)
 
 
 @dataclass(frozen=True)
@@ -173,7 +165,7 @@ FEATURES = (
     Feature(
         "a change of the tools is heard",
         ("test_a_change_of_the_tools_is_heard",),
-        words={_SSE: "not listened to", _STDIO: "not listened to", _SIMPLE: ABSENT},
+        words={_SIMPLE: ABSENT},
     ),
     Feature(
         "tasks",
@@ -193,12 +185,8 @@ FEATURES = (
     ),
     Feature(
         "JSON Schema 2020-12 kept whole, `$ref` never fetched",
-        own=dict.fromkeys(
-            (_JUNE, _MARCH, _SSE, _STDIO, _SIMPLE),
-            _LIBRARY
-            + "test_schemas.py::"
-            + "test_a_reference_that_leads_out_of_the_schema_or_to_no_schema_is_refused",
-        ),
+        ("test_a_schema_that_refers_inside_itself_is_kept_whole",),
+        own=dict.fromkeys(COLUMNS, _NO_REFERENCE),
         scenarios={
             _MODERN: ("json-schema-2020-12-preservation", "json-schema-ref-no-deref"),
             _NOVEMBER: ("json-schema-2020-12-preservation",),
@@ -206,6 +194,11 @@ FEATURES = (
     ),
     Feature(
         "OAuth 2.1: discovery, registration, PKCE, step-up",
+        ("test_a_person_connects_an_account",),
+        own={
+            _SIMPLE: _LIBRARY
+            + "test_oauth_authorization.py::test_a_person_connects_an_account_and_calls_a_tool"
+        },
         scenarios={
             _MODERN: ("auth/metadata-default", "auth/scope-step-up", "auth/iss-supported"),
             _NOVEMBER: ("auth/metadata-default", "auth/scope-step-up", "auth/basic-cimd"),
@@ -215,36 +208,42 @@ FEATURES = (
                 "auth/2025-03-26-oauth-endpoint-fallback",
             ),
         },
-        words={_SSE: SAME, _STDIO: ABSENT, _SIMPLE: SAME},
+        words={_STDIO: ABSENT},
     ),
     Feature(
-        "OAuth without a person: client credentials, DPoP, workload identity",
+        "OAuth without a person: client credentials, workload identity",
+        ("test_the_site_gets_a_token_of_its_own",),
+        own={
+            _SIMPLE: _LIBRARY + "test_oauth_signatures.py::test_a_workloads_identity_gets_a_token"
+        },
         scenarios=dict.fromkeys(
             (_MODERN, _NOVEMBER),
             (
                 "auth/client-credentials-jwt",
                 "auth/client-credentials-basic",
-                "auth/dpop",
-                "auth/dpop-nonce",
                 "auth/wif-jwt-bearer",
             ),
         ),
-        words={_JUNE: SAME, _MARCH: SAME, _SSE: SAME, _STDIO: ABSENT, _SIMPLE: SAME},
+        words={_STDIO: ABSENT},
+    ),
+    Feature(
+        "tokens bound to a key (DPoP)",
+        ("test_a_token_is_shown_with_the_proof_of_its_key",),
+        own={
+            _SIMPLE: _LIBRARY
+            + "test_oauth_signatures.py::test_a_bound_token_is_shown_with_a_fresh_proof_each_time"
+        },
+        scenarios=dict.fromkeys((_MODERN, _NOVEMBER), ("auth/dpop", "auth/dpop-nonce")),
+        words={_STDIO: ABSENT},
     ),
     Feature(
         "sampling, roots and logging declined",
-        own={
-            _MODERN: _LIBRARY
-            + "test_questions.py::test_a_modern_servers_requests_are_not_answered",
-            _NOVEMBER: _LIBRARY
-            + "test_questions.py::test_deprecated_requests_are_declined_as_unknown",
-            _SSE: _LIBRARY
-            + "test_http_sse.py::test_the_servers_requests_are_declined_and_its_ping_is_answered",
-            _STDIO: _LIBRARY
-            + "test_stdio.py::"
-            + "test_an_older_servers_requests_are_declined_and_its_ping_is_answered",
-        },
-        words={_JUNE: SAME, _MARCH: SAME, _SIMPLE: ABSENT},
+        (
+            "test_what_is_deprecated_is_declined_and_the_call_goes_on",
+            "test_what_is_deprecated_is_not_offered_so_that_nothing_runs",
+        ),
+        own={_MODERN: _NOT_ANSWERED},
+        words={_SIMPLE: ABSENT},
     ),
     Feature(
         "no process is left",

@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from automate_llm.cancellation import Cancellation
-from automate_llm.exceptions import CallCancelled, InputRequired, MCPClientError, ToolFailed
+from automate_llm.exceptions import (
+    CallCancelled,
+    InputRequired,
+    MCPClientError,
+    RPCError,
+    ToolFailed,
+)
 from automate_llm.mcp_client import MCPClient
 from automate_llm.values import Discovery, InputAnswer
 
@@ -72,6 +78,34 @@ def test_a_question_is_declined_where_all_share_one_process(peer: Peer, client: 
     assert client(peer).call("order", {}, on_question=lambda question: BLUE).text == "decline"
 
 
+@peers(
+    "sdk-1.30-http",
+    "sdk-1.30-sse",
+    "sdk-1.30-stdio",
+    "sdk-1.10-http",
+    "sdk-1.10-sse",
+    "sdk-1.10-stdio",
+    "sdk-1.9-http",
+    "sdk-1.9-stdio",
+    "sdk-1.6-sse",
+    "sdk-1.6-stdio",
+)
+def test_what_is_deprecated_is_declined_and_the_call_goes_on(peer: Peer, client: Clients) -> None:
+    assert client(peer).call("pry", {}).text == "-32601 -32601"
+
+
+@pytest.mark.parametrize("tool", ["sample", "roots"])
+@peers("sdk-2.3-http*", "sdk-2.3-stdio")
+def test_what_is_deprecated_is_not_offered_so_that_nothing_runs(
+    peer: Peer, tool: str, client: Clients
+) -> None:
+    with pytest.raises(RPCError) as refused:
+        client(peer).call(tool, {}, asks=True)
+
+    assert refused.value.code == -32021
+    assert not refused.value.may_have_run
+
+
 @peers("everything-http", "everything-sse")
 def test_the_reference_server_asks_a_person(peer: Peer, client: Clients) -> None:
     asked: list[Any] = []
@@ -102,7 +136,21 @@ def test_a_list_says_how_long_it_is_fresh(peer: Peer, found: Found) -> None:
     assert (found(peer).ttl, found(peer).private) == (60.0, False)
 
 
-@peers("sdk-2.3-http", "sdk-2.3-http-stateless", "sdk-1.30-http", "sdk-1.10-http", "sdk-1.9-http")
+@peers(
+    "sdk-2.3-http",
+    "sdk-2.3-http-stateless",
+    "sdk-2.3-stdio",
+    "sdk-1.30-http",
+    "sdk-1.30-sse",
+    "sdk-1.30-stdio",
+    "sdk-1.10-http",
+    "sdk-1.10-sse",
+    "sdk-1.10-stdio",
+    "sdk-1.9-http",
+    "sdk-1.9-stdio",
+    "sdk-1.6-sse",
+    "sdk-1.6-stdio",
+)
 def test_a_change_of_the_tools_is_heard(peer: Peer, client: Clients) -> None:
     asking, changed, stop = client(peer), threading.Event(), Cancellation()
     heard: list[str] = []

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from automate_llm.exceptions import ToolFailed
+from automate_llm.exceptions import InvalidArguments, ToolFailed
 from automate_llm.mcp_client import MCPClient
+from automate_llm.validation import validate_arguments
 from automate_llm.values import Discovery, Progress
 
 from .conftest import Reach
@@ -64,6 +65,24 @@ def test_arguments_that_do_not_fit_are_an_error_that_ran_nothing(
     peer: Peer, client: Clients
 ) -> None:
     assert client(peer).call("add", {"a": "two", "b": 3}).is_error
+
+
+# FastMCP writes what is referred to in its place.
+@pytest.mark.parametrize(
+    "peer", [peer for peer in TOOLBOXES if not peer.name.startswith("fastmcp")], ids=str
+)
+def test_a_schema_that_refers_inside_itself_is_kept_whole(
+    peer: Peer, client: Clients, found: Callable[[Peer], Discovery]
+) -> None:
+    [schema] = [tool.input_schema for tool in found(peer).tools if tool.name == "wrap"]
+    parcel = {"parcel": {"size": {"word": "huge"}}}
+
+    assert schema["properties"]["parcel"]["$ref"] == "#/$defs/Parcel"
+    assert schema["$defs"]["Parcel"]["properties"]["size"]["$ref"] == "#/$defs/Size"
+    validate_arguments(schema, parcel)
+    with pytest.raises(InvalidArguments, match="word"):
+        validate_arguments(schema, {"parcel": {"size": {}}})
+    assert client(peer).call("wrap", parcel).text == "huge"
 
 
 @every_toolbox

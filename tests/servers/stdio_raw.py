@@ -85,6 +85,8 @@ def call(request: dict[str, Any], name: str, arguments: dict[str, Any]) -> Any:
             for number in range(10_001):
                 send(method="notifications/message", params={"number": number})
             return SILENCE
+        case "announce":
+            send(method="notifications/tools/list_changed")
         case "confused":
             send(id=-1, result={"structuredContent": "wrong"})
             send(id=str(request["id"]), result={"structuredContent": "wrong"})

@@ -41,4 +41,4 @@ if asked.transport == "stdio":
     server.run("stdio", show_banner=False)
 else:
     modes = {"stateless_http": asked.stateless, "json_response": asked.json}
-    serve(server.http_app(transport=asked.transport, **modes))
+    serve(server.http_app(transport=asked.transport, **modes), asked)

@@ -5,16 +5,17 @@ from typing import Annotated
 from mcp.server.caching import CacheHint
 from mcp.server.mcpserver import Context, Image, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp.server.mcpserver.resolve import Elicit, Resolve
+from mcp.server.mcpserver.resolve import Elicit, ListRoots, Resolve, Sample
 from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
-from mcp_types import EmbeddedResource, JSONRPCMessage
+from mcp_types import CreateMessageResult, EmbeddedResource, JSONRPCMessage, ListRootsResult
 from pydantic import BaseModel, Field
-from toolbox import fill, options, serve
+from toolbox import fill, options, protected, serve
 
 asked = options()
 server = MCPServer(
     "Toolbox",
     instructions="Ask it for sums.",
+    **protected(asked),
     cache_hints={"tools/list": CacheHint(ttl_ms=60_000, scope="public")},
 )
 fill(
@@ -60,6 +61,26 @@ def order(choice: Annotated[Choice, Resolve(which_colour)]) -> str:
     return f"A {choice.colour} mug."
 
 
+def a_sample() -> Sample:
+    return Sample([], max_tokens=1)
+
+
+def the_roots() -> ListRoots:
+    return ListRoots()
+
+
+@server.tool()
+def sample(answer: Annotated[CreateMessageResult, Resolve(a_sample)]) -> str:
+    """Ask the client for its model."""
+    return str(answer)
+
+
+@server.tool()
+def roots(answer: Annotated[ListRootsResult, Resolve(the_roots)]) -> str:
+    """Ask the client for its roots."""
+    return str(answer)
+
+
 @server.tool()
 def ship(region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})]) -> str:
     """Ship it there."""
@@ -83,7 +104,7 @@ async def hang_up(ctx: Context) -> str:
 if asked.transport == "stdio":
     server.run("stdio")
 elif asked.transport == "sse":
-    serve(server.sse_app())
+    serve(server.sse_app(), asked)
 else:
     events = None if asked.json or asked.stateless else Events()
     serve(
@@ -92,5 +113,6 @@ else:
             json_response=asked.json,
             event_store=events,
             retry_interval=100,
-        )
+        ),
+        asked,
     )

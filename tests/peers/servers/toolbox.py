@@ -5,16 +5,31 @@ Run in environments that hold one SDK each and nothing of ours.
 
 import argparse
 import base64
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
 
 import anyio
 import uvicorn
+from guard import Gate, own_settings
+from pydantic import BaseModel
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
+
+
+class Size(BaseModel):
+    """How large something is."""
+
+    word: str
+
+
+class Parcel(BaseModel):
+    """What has a schema that refers to another."""
+
+    size: Size
 
 
 def fill(
@@ -48,6 +63,11 @@ def fill(
         """Give the opening hours."""
         text = {"uri": "memo://hours", "mimeType": "text/plain", "text": "Nine to five."}
         return resource.model_validate({"type": "resource", "resource": text})
+
+    @server.tool()
+    def wrap(parcel: Parcel) -> str:
+        """Wrap a parcel."""
+        return parcel.size.word
 
     @server.tool()
     async def work(ctx: context) -> str:
@@ -91,12 +111,28 @@ def options() -> argparse.Namespace:
     parser.add_argument("--stateless", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--tasks", action="store_true")
-    return parser.parse_args()
+    parser.add_argument("--issuer", help="take this authorization server's tokens only")
+    parser.add_argument("--gate", action="store_true", help="not by the SDK's own means")
+    parser.add_argument("--bound", action="store_true", help="and those bound to a key")
+    parser.add_argument("--path", default="/mcp")
+    asked = parser.parse_args()
+    asked.url = f"http://127.0.0.1:{os.environ.get('PORT', '0')}{asked.path}"
+    return asked
 
 
-def serve(application: Callable[..., Any]) -> None:
+def protected(asked: argparse.Namespace) -> dict[str, Any]:
+    """What the SDK's own server is given, so that it takes tokens only."""
+    if not asked.issuer or asked.gate:
+        return {}
+    return own_settings(asked.issuer, asked.url)
+
+
+def serve(application: Callable[..., Any], asked: argparse.Namespace) -> None:
     """Serve an ASGI application on a port of its own, and say which."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    if asked.gate:
+        application = Gate(application, asked.issuer, asked.url, bound=asked.bound)
+    port = int(os.environ["PORT"]) if asked.issuer else 0
+    with socket.create_server(("127.0.0.1", port)) as listener:
         # Accepted sockets inherit it; otherwise small answers wait for an acknowledgement.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         print(f"READY {listener.getsockname()[1]}", flush=True)
