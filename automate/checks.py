@@ -20,6 +20,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
+from decimal import Decimal
 from importlib.util import find_spec
 from typing import Any
 
@@ -30,7 +31,7 @@ from django.db import connections
 
 from automate_llm.exceptions import SecretUnavailable
 
-from .conf import EXECUTORS, MODEL_KEYS, Settings, known_settings
+from .conf import EXECUTORS, MODEL_KEYS, PRICE_KEYS, Settings, known_settings
 from .encryption import is_key
 from .models import MCPServer, MCPServerOAuth
 from .secrets import is_raw_secret, resolve_secret
@@ -50,11 +51,23 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_amount(value: Any) -> bool:
+    return (_is_number(value) or isinstance(value, Decimal)) and 0 <= value < float("inf")
+
+
 # For each type that a setting has: what it takes, in words, and the test of it.
 _EXPECTED: dict[Any, tuple[str, Callable[[Any], bool]]] = {
     str: ("text", lambda value: isinstance(value, str)),
     int: ("a whole number of at least 1", lambda value: _is_whole(value) and value >= 1),
     float: ("a number of seconds above 0", lambda value: _is_number(value) and value > 0),
+    int | None: (
+        "a whole number of at least 0, or None",
+        lambda value: value is None or (_is_whole(value) and value >= 0),
+    ),
+    float | None: (
+        "an amount of at least 0, or None",
+        lambda value: value is None or _is_amount(value),
+    ),
     tuple[str, ...]: (
         "a tuple of texts",
         lambda value: isinstance(value, list | tuple) and all(isinstance(v, str) for v in value),
@@ -69,6 +82,14 @@ _EXPECTED: dict[Any, tuple[str, Callable[[Any], bool]]] = {
 _EXPECTED_OF_A_MODEL: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "OPTIONS": ("a dict", lambda value: isinstance(value, Mapping)),
     "TIMEOUT": _EXPECTED[float],
+    "PRICE": (
+        "a dict with INPUT, OUTPUT and perhaps CACHED_INPUT, each an amount for a million tokens",
+        lambda value: (
+            isinstance(value, Mapping)
+            and {*PRICE_KEYS[:2]} <= set(value) <= {*PRICE_KEYS}
+            and all(_is_amount(each) for each in value.values())
+        ),
+    ),
 }
 
 

@@ -18,8 +18,11 @@ APPROVAL_DEFAULTS = ("annotations", "allow", "ask", "deny")
 EXECUTORS = ("thread",)
 """What `EXECUTOR` may name."""
 
-MODEL_KEYS = ("MODEL", "BASE_URL", "API_KEY", "TIMEOUT", "LABEL", "OPTIONS")
+MODEL_KEYS = ("MODEL", "BASE_URL", "API_KEY", "TIMEOUT", "LABEL", "OPTIONS", "PRICE")
 """What an entry of `MODELS` may hold; `MODEL` it must."""
+
+PRICE_KEYS = ("INPUT", "OUTPUT", "CACHED_INPUT")
+"""What the `PRICE` of a model may hold; the first two it must."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +32,9 @@ class Settings:
     MODELS: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Models by alias: `{"default": {"MODEL": "gpt-5-mini", "API_KEY": "env:OPENAI_API_KEY"}}`.
     Each takes `MODEL`, and may take `BASE_URL`, `API_KEY` (a reference as in `auth_secret_ref`),
-    `TIMEOUT` (120 s for the next piece of an answer), `LABEL` (what the chat page calls it) and
-    `OPTIONS` (sent as they are)."""
+    `TIMEOUT` (120 s for the next piece of an answer), `LABEL` (what the chat page calls it),
+    `OPTIONS` (sent as they are) and `PRICE` (`INPUT`, `OUTPUT` and `CACHED_INPUT`, for a million
+    tokens)."""
 
     SYSTEM_PROMPT: str = (
         "You are the assistant of this site. Use the tools when they help to answer; "
@@ -101,6 +105,18 @@ class Settings:
 
     MAX_TURN_TOKENS: int = 200_000
     """Tokens, in and out together, that one turn may use."""
+
+    USER_DAILY_TOKENS: int | None = None
+    """Tokens, in and out together, that one person may use in a day."""
+
+    USER_DAILY_COST: float | None = None
+    """What one person's answers may cost in a day, by the prices of the models."""
+
+    SITE_DAILY_TOKENS: int | None = None
+    """Tokens that all people together may use in a day."""
+
+    SITE_DAILY_COST: float | None = None
+    """What the answers of all people together may cost in a day."""
 
     MAX_HISTORY_CHARACTERS: int = 200_000
     """Text of earlier turns that the model is shown; the oldest turns drop out first, whole."""

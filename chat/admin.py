@@ -1,15 +1,18 @@
-"""The audit: who asked what, which tools ran with which outcome. Nothing here can be changed."""
+"""The audit: who asked what, which tools ran with which outcome, and what was used.
+
+Nothing here can be changed.
+"""
 
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.auth import get_user_model
-from django.db.models import Count, Model, QuerySet
-from django.http import HttpRequest
+from django.db.models import Count, F, Model, QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from .models import Conversation, ToolCall, Turn
+from .models import Conversation, DailyUsage, ToolCall, Turn
 from .rendering import visible_text
 
 if TYPE_CHECKING:
@@ -65,7 +68,7 @@ class ConversationAdmin(ReadOnlyAdmin):
 class TurnAdmin(ReadOnlyAdmin):
     list_display = (
         *("created_at", "conversation", "user", "status", "model", "rounds"),
-        *("prompt_tokens", "completion_tokens"),
+        *("prompt_tokens", "completion_tokens", "cost"),
     )
     list_filter = ("status", "model")
     list_select_related = ("conversation__user",)
@@ -109,6 +112,38 @@ class ToolCallAdmin(ReadOnlyAdmin):
     @admin.display(description=_("result for the model"))
     def shown_result(self, call: ToolCall) -> str:
         return _preformatted(call.result_text)
+
+
+@admin.register(DailyUsage)
+class DailyUsageAdmin(ReadOnlyAdmin):
+    """What each person used on each day, with the totals of all that is listed."""
+
+    change_list_template = "admin/automate_chat/dailyusage/change_list.html"
+    list_display = ("day", "user", "prompt_tokens", "completion_tokens", "tokens", "cost")
+    list_filter = ("day",)
+    list_select_related = ("user",)
+    search_fields = (f"user__{_USERNAME}",)
+    date_hierarchy = "day"
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody's words are in here, so Django's own permission is enough."""
+        return request.user.has_perm("automate_chat.view_dailyusage")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        response = super().changelist_view(request, extra_context)
+        context = getattr(response, "context_data", None) or {}
+        if "cl" in context:
+            context["totals"] = context["cl"].queryset.order_by().totals()
+        return response
+
+    @admin.display(description=_("tokens"), ordering=F("prompt_tokens") + F("completion_tokens"))
+    def tokens(self, usage: DailyUsage) -> str:
+        return f"{usage.tokens:,}"
 
 
 def _preformatted(text: str) -> str:

@@ -16,6 +16,7 @@ from automate_llm.exceptions import ModelCancelled, ModelError
 from automate_llm.providers.base import Completed, ModelEvent, ModelRequest, TextDelta
 
 from .answer_writer import AnswerWriter
+from .budgets import BudgetSpent, Spending
 from .context import ModelMessage, assistant_entry, model_messages, tool_entry
 from .dispatch import Dispatcher
 from .events import EventLog
@@ -56,7 +57,7 @@ def run_turn(turn_id: UUID) -> None:
             return
         except ModelCancelled:
             status, notice = run.stopped()
-        except ModelError as exc:
+        except (ModelError, BudgetSpent) as exc:
             status, notice = Turn.Status.FAILED, str(exc)
         except Exception as exc:
             reference = uuid.uuid4().hex[:8]
@@ -79,6 +80,7 @@ class TurnRun:
         self._this = this
         self._settings = conf()
         self._limits = TurnLimits.of(turn, self._settings)
+        self._spending = Spending(turn, self._settings)
         self._counted_at = this.started
         self._is_first = turn.started_at is None
         if self._is_first:
@@ -107,6 +109,7 @@ class TurnRun:
         messages = model_messages(self._turn.conversation, self._settings)
         tools_dropped = False
         while True:
+            self._spending.check()
             self._limits.count_round()
             limited = bool(self._limits.reached)
             if limited:
@@ -209,6 +212,7 @@ class TurnRun:
                     writer.add(event.text)
                 else:
                     self._limits.count_usage(event.usage)
+                    self._spending.count(event.usage)
                     return event
             raise ModelError(_("The model sent no complete answer."))
         except BaseException:

@@ -51,10 +51,14 @@ class RequestedCall:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens that the model's server counted; zero where it says nothing."""
+    """Tokens that the model's server counted; zero where it says nothing.
+
+    `cached_tokens` are those of the prompt that it had from an earlier request.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -264,11 +264,14 @@ def _reported(error: object) -> ModelStreamBroken | ModelUnavailable:
 
 
 def _usage(counted: Mapping[str, Any]) -> Usage:
-    def tokens(name: str) -> int:
-        value = counted.get(name)
-        return min(max(value, 0), _MAX_TOKENS) if isinstance(value, int) else 0
+    details = counted.get("prompt_tokens_details")
+    prompt = _tokens(counted.get("prompt_tokens"))
+    cached = _tokens(details.get("cached_tokens")) if isinstance(details, dict) else 0
+    return Usage(prompt, _tokens(counted.get("completion_tokens")), min(cached, prompt))
 
-    return Usage(tokens("prompt_tokens"), tokens("completion_tokens"))
+
+def _tokens(value: object) -> int:
+    return min(max(value, 0), _MAX_TOKENS) if isinstance(value, int) else 0
 
 
 def _is_usable_id(call_id: str) -> bool:

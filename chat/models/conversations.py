@@ -87,6 +87,9 @@ class Summary(models.Model):
         verbose_name = _("summary")
         verbose_name_plural = _("summaries")
         ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["last_message"], name="chat_summary_once"),
+        ]
 
     def __str__(self) -> str:
         return self.text[:60]

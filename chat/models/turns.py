@@ -115,6 +115,11 @@ class Turn(models.Model):
     )
     prompt_tokens = models.PositiveIntegerField(_("tokens in"), default=0)
     completion_tokens = models.PositiveIntegerField(_("tokens out"), default=0)
+    prompt_characters = models.PositiveBigIntegerField(
+        default=0,
+        editable=False,
+        help_text=_("Of the requests whose tokens were counted, which tells how long a token is."),
+    )
     cost = models.DecimalField(
         _("cost"),
         max_digits=12,
@@ -245,6 +250,7 @@ class Turn(models.Model):
             "seconds_used": self.seconds_used,
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
+            "prompt_characters": self.prompt_characters,
             "cost": self.cost,
         }
 

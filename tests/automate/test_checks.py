@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -35,8 +36,12 @@ def test_good_settings_are_not_spoken_of() -> None:
                     "TIMEOUT": 1.5,
                     "LABEL": "A model",
                     "OPTIONS": {"temperature": 0},
+                    "PRICE": {"INPUT": 0.25, "OUTPUT": Decimal("2"), "CACHED_INPUT": 0},
                 }
             },
+            USER_DAILY_TOKENS=0,
+            USER_DAILY_COST=None,
+            SITE_DAILY_COST=Decimal("0.5"),
         )
         == []
     )
@@ -66,6 +71,10 @@ def test_an_unknown_setting_is_an_error_that_guesses_what_was_meant() -> None:
         {"MCP_PRIVATE_HOSTS": "localhost"},
         {"MODELS": [{"MODEL": "m"}]},
         {"MODELS": {"default": "m"}},
+        {"USER_DAILY_TOKENS": -1},
+        {"USER_DAILY_TOKENS": 1.5},
+        {"SITE_DAILY_COST": "5"},
+        {"SITE_DAILY_COST": float("nan")},
     ],
 )
 def test_a_wrong_type_is_an_error_that_names_the_setting(wrong: dict[str, Any]) -> None:
@@ -85,6 +94,10 @@ def test_a_wrong_type_is_an_error_that_names_the_setting(wrong: dict[str, Any]) 
         ({"MODEL": "m", "BASEURL": "x"}, "BASE_URL"),
         ({"MODEL": "m", "TIMEOUT": "x"}, "seconds"),
         ({"MODEL": "m", "OPTIONS": 5}, "dict"),
+        ({"MODEL": "m", "PRICE": 5}, "INPUT"),
+        ({"MODEL": "m", "PRICE": {"INPUT": 1}}, "OUTPUT"),
+        ({"MODEL": "m", "PRICE": {"INPUT": 1, "OUTPUT": -1}}, "amount"),
+        ({"MODEL": "m", "PRICE": {"INPUT": 1, "OUTPUT": 1, "INPUTS": 1}}, "INPUT"),
     ],
 )
 def test_a_model_that_cannot_be_asked_is_an_error(model: dict[str, Any], word: str) -> None:

@@ -1,0 +1,35 @@
+"""A process that counts a hundred requests of one person on one day, when it is told to.
+
+    python -m tests.chat.counting_process DATABASE USER
+
+It prints `READY`, and begins at a line on its standard input.
+"""
+
+import sys
+from datetime import date
+from decimal import Decimal
+
+import django
+
+
+def main() -> None:
+    from django.conf import settings
+
+    database, user = sys.argv[1], int(sys.argv[2])
+    settings.DATABASES["default"]["NAME"] = database
+    django.setup()
+
+    from chat.models import DailyUsage
+
+    DailyUsage.objects.exists()
+    print("READY", flush=True)
+    sys.stdin.readline()
+    for _ in range(100):
+        DailyUsage.objects.add(date(2026, 11, 26), user, 1, 0, Decimal("0.000001"))
+        DailyUsage.objects.add(date(2026, 11, 26), user, 0, 0, Decimal(0))
+    for _ in range(50):
+        DailyUsage.objects.add(date(2026, 11, 26), user, 0, 1, Decimal(0))
+
+
+if __name__ == "__main__":
+    main()
