@@ -23,7 +23,10 @@ METADATA_ADDRESSES = frozenset(
     )
 )
 
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# IPv6 addresses whose last 32 bits are the IPv4 address that they lead to (RFC 6052, 2765, 4291).
+_CARRYING_IPV4 = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "::ffff:0:0:0/96", "::/96")))
+# What no version of Python's `is_global` calls private, and is (RFC 3879, 8215).
+_ALSO_PRIVATE = tuple(map(ipaddress.ip_network, ("fec0::/10", "64:ff9b:1::/48")))
 
 
 def check_address(
@@ -44,7 +47,8 @@ def check_address(
         )
     if ip.is_multicast or ip.is_unspecified:
         raise AddressRefused(f"Connection error: {host!r} leads to an address that is no host's.")
-    if ip.is_global or private_hosts is None:
+    public = ip.is_global and not any(ip in network for network in _ALSO_PRIVATE)
+    if public or private_hosts is None:
         return ip
     if {host.lower(), f"{host.lower()}:{port}"} & {name.lower() for name in private_hosts}:
         return ip
@@ -55,11 +59,11 @@ def check_address(
 
 
 def _unwrapped(ip: IPAddress) -> IPAddress:
-    """The IPv4 address inside an IPv6 one that only carries it (RFC 4291, 3056, 6052, 4380)."""
-    if isinstance(ip, IPv4Address):
+    """The IPv4 address inside an IPv6 one that only carries it (also RFC 3056, 4380)."""
+    if isinstance(ip, IPv4Address) or ip.is_loopback or ip.is_unspecified:
         return ip
     inner = ip.ipv4_mapped or ip.sixtofour
-    if inner is None and ip in _NAT64:
+    if inner is None and any(ip in network for network in _CARRYING_IPV4):
         inner = IPv4Address(int(ip) & 0xFFFFFFFF)
     if inner is None and ip.teredo is not None:
         inner = ip.teredo[1]
