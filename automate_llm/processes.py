@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .exceptions import ConnectionFailed, LimitExceeded, MCPClientError
+from .process_guard import guard
 from .text import clean_text
 from .values import StdioCommand
 
@@ -69,6 +70,7 @@ class Process:
         self._stderr = b""
         self._ended = threading.Event()
         self._popen = _started(command)
+        guard.began(self.pid)
         with _shared.lock:
             _shared.running.add(self)
 
@@ -77,12 +79,16 @@ class Process:
 
         Both are called in threads of the process's own.
         """
-        reading = (
-            self._thread("reads", self._read, on_line),
-            self._thread("reads stderr of", self._read_errors),
-        )
-        self._thread("writes to", self._write)
-        self._thread("watches", self._watch, reading, on_end)
+        try:
+            reading = (
+                self._thread("reads", self._read, on_line),
+                self._thread("reads stderr of", self._read_errors),
+            )
+            self._thread("writes to", self._write)
+            self._thread("watches", self._watch, reading, on_end)
+        except RuntimeError:  # there can be no more threads
+            self.signal(_KILL)
+            raise
 
     @property
     def pid(self) -> int:
@@ -226,6 +232,7 @@ class Process:
         with self._turn:
             self._signal(_KILL)
             self._reaped = True
+            guard.ended(self.pid)
             self._exited.set()
             return self._popen.wait()
 
@@ -278,6 +285,7 @@ def end_all_processes() -> None:
 
 
 def _after_fork() -> None:
+    guard.forget()
     for process in _shared.running:
         process.forget()
     _shared.lock = threading.Lock()

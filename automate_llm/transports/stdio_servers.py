@@ -21,6 +21,8 @@ from .stdio_opening import Opened, opened
 MAX_PAUSE_SECONDS = 60.0
 STEADY_SECONDS = 120.0
 
+_NOT_STARTED = "Connection error: the server's command could not be started. See the site's log."
+
 logger = logging.getLogger(__name__)
 
 
@@ -78,11 +80,10 @@ class _Server:
                 f"in {pause:.0f} s. The site's log has what it wrote to standard error."
             )
         self.back_off.start()
-        self.opening = Future()
+        opening: Future[Opened | End] = Future()
         work, name = self._open, f"automate opens {self.name}"
-        threading.Thread(
-            target=work, args=(self.opening, known_version), name=name, daemon=True
-        ).start()
+        threading.Thread(target=work, args=(opening, known_version), name=name, daemon=True).start()
+        self.opening = opening
 
     def retire(self) -> None:
         """Its settings changed: it ends when the calls that are under way are through."""
@@ -94,6 +95,9 @@ class _Server:
             opening.set_result(opened(self.command, known_version, self._ended))
         except MCPClientError as exc:
             opening.set_result(End(type(exc), str(exc)))
+        finally:
+            if not opening.done():  # a failure of our own; whoever waits must not wait for ever
+                opening.set_result(End(ConnectionFailed, _NOT_STARTED))
 
     def _ended(self, process: Process) -> None:
         if process.end is not None and not process.closing:

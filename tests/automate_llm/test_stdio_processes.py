@@ -3,8 +3,10 @@
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -14,7 +16,9 @@ import pytest
 from automate_llm import processes
 from automate_llm.exceptions import CallCancelled, ConnectionFailed, DeadlineExceeded
 from automate_llm.mcp_client import MCPClient
+from automate_llm.process_guard import Guard
 from automate_llm.processes import end_processes
+from automate_llm.transports import stdio_servers
 from automate_llm.transports.stdio_servers import BackOff
 from automate_llm.values import Connection, StdioCommand
 
@@ -156,6 +160,23 @@ def test_a_start_that_takes_longer_than_the_call_is_not_begun_anew() -> None:
         assert not error.may_have_run
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_start_that_fails_for_a_reason_of_our_own_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_more_threads(*parts: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    server = raw()
+    with monkeypatch.context() as patch:
+        patch.setattr(stdio_servers, "opened", no_more_threads)
+        error = failure(server)
+
+    assert isinstance(error, ConnectionFailed)
+    assert not error.may_have_run
+    assert value(server, "pid")
+
+
 def test_a_wait_for_the_start_can_be_stopped() -> None:
     server = raw("absent")
     call = Stopped(lambda stop: MCPClient(server).call("pid", {}, cancellation=stop))
@@ -232,6 +253,45 @@ def test_nothing_outlives_the_interpreter(tmp_path: Path) -> None:
         run_script(f"client.execute_tool('grandchild', {{'fifo': {fifo.path!r}}})")
 
         assert fifo.hung_up()
+
+
+@pytest.mark.parametrize("tool", ["stubborn", "deaf"])
+def test_a_server_that_would_stay_is_killed_when_our_own_process_is(
+    tmp_path: Path, tool: str
+) -> None:
+    code = f"""
+import signal
+client.execute_tool('grandchild', {{'fifo': {str(tmp_path / "fifo")!r}}})
+try:
+    MCPClient(Connection("x", "stdio:x", command=command, timeout=0.5)).call({tool!r}, {{}})
+except Exception:
+    pass
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    with Fifo(tmp_path / "fifo") as fifo:
+        with pytest.raises(subprocess.CalledProcessError) as killed:
+            run_script(code)
+
+        assert killed.value.returncode == -signal.SIGKILL
+        assert fifo.hung_up()
+
+
+def test_a_group_whose_end_was_told_is_left_alone() -> None:
+    guard = Guard()
+    with ExitStack() as started:
+        sleeping = [
+            started.enter_context(subprocess.Popen(["sleep", "600"], start_new_session=True))
+            for _ in range(3)
+        ]
+        for process in sleeping:
+            guard.began(process.pid)
+        guard.ended(sleeping[1].pid)
+
+        guard.close()
+
+        assert [sleeping[number].wait(5) for number in (0, 2)] == [-signal.SIGKILL] * 2
+        assert sleeping[1].poll() is None
+        sleeping[1].kill()
 
 
 def test_a_forked_child_starts_its_own_and_leaves_the_parents_alone() -> None:
