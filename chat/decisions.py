@@ -190,9 +190,10 @@ def _move(call: ToolCall, status: ToolCall.Status, **fields: Any) -> None:
 def _continue(call: ToolCall) -> None:
     """Show what changed, and put the turn back in line where it waited.
 
-    A turn that runs has its log to itself; it finds what was decided when it comes to wait.
+    A turn that runs has its log to itself, and finds what was decided when it comes to wait; the
+    log of one that is over stays as it is.
     """
-    if call.turn.status != Turn.Status.RUNNING:
+    if call.turn.status in (Turn.Status.QUEUED, Turn.Status.WAITING):
         EventLog(call.turn_id).append(TurnEvent.Kind.CALL, call=call.pk)
         queue_turn(call.turn)
 
