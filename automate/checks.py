@@ -82,6 +82,7 @@ _EXPECTED: dict[Any, tuple[str, Callable[[Any], bool]]] = {
 _EXPECTED_OF_A_MODEL: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "OPTIONS": ("a dict", lambda value: isinstance(value, Mapping)),
     "TIMEOUT": _EXPECTED[float],
+    "CONTEXT_TOKENS": _EXPECTED[int],
     "PRICE": (
         "a dict with INPUT, OUTPUT and perhaps CACHED_INPUT, each an amount for a million tokens",
         lambda value: (

@@ -18,7 +18,16 @@ APPROVAL_DEFAULTS = ("annotations", "allow", "ask", "deny")
 EXECUTORS = ("thread",)
 """What `EXECUTOR` may name."""
 
-MODEL_KEYS = ("MODEL", "BASE_URL", "API_KEY", "TIMEOUT", "LABEL", "OPTIONS", "PRICE")
+MODEL_KEYS = (
+    "MODEL",
+    "BASE_URL",
+    "API_KEY",
+    "TIMEOUT",
+    "LABEL",
+    "OPTIONS",
+    "PRICE",
+    "CONTEXT_TOKENS",
+)
 """What an entry of `MODELS` may hold; `MODEL` it must."""
 
 PRICE_KEYS = ("INPUT", "OUTPUT", "CACHED_INPUT")
@@ -33,8 +42,8 @@ class Settings:
     """Models by alias: `{"default": {"MODEL": "gpt-5-mini", "API_KEY": "env:OPENAI_API_KEY"}}`.
     Each takes `MODEL`, and may take `BASE_URL`, `API_KEY` (a reference as in `auth_secret_ref`),
     `TIMEOUT` (120 s for the next piece of an answer), `LABEL` (what the chat page calls it),
-    `OPTIONS` (sent as they are) and `PRICE` (`INPUT`, `OUTPUT` and `CACHED_INPUT`, for a million
-    tokens)."""
+    `OPTIONS` (sent as they are), `PRICE` (`INPUT`, `OUTPUT` and `CACHED_INPUT`, for a million
+    tokens) and `CONTEXT_TOKENS`."""
 
     SYSTEM_PROMPT: str = (
         "You are the assistant of this site. Use the tools when they help to answer; "
@@ -118,8 +127,9 @@ class Settings:
     SITE_DAILY_COST: float | None = None
     """What the answers of all people together may cost in a day."""
 
-    MAX_HISTORY_CHARACTERS: int = 200_000
-    """Text of earlier turns that the model is shown; the oldest turns drop out first, whole."""
+    CONTEXT_TOKENS: int = 50_000
+    """Tokens of the conversation that the model is shown, by estimate; a model may name its own.
+    What is longer is summarised, oldest first. System prompt, tools and answer come on top."""
 
     MAX_RESULT_CHARACTERS: int = 64_000
     """Text of one tool result that the model is shown; the row keeps the whole."""

@@ -3,7 +3,6 @@
 import logging
 import time
 import uuid
-from collections.abc import Iterator
 from uuid import UUID
 
 from django.db import Error as DatabaseError
@@ -13,18 +12,19 @@ from django.utils.translation import gettext as _
 from automate.catalog import catalog_for
 from automate.conf import conf
 from automate_llm.exceptions import ModelCancelled, ModelError
-from automate_llm.providers.base import Completed, ModelEvent, ModelRequest, TextDelta
+from automate_llm.providers.base import Completed, ModelRequest
 
 from .answer_writer import AnswerWriter
-from .budgets import BudgetSpent, Spending
-from .context import ModelMessage, assistant_entry, model_messages, tool_entry
+from .budgets import BudgetSpent
+from .compaction import compacted
+from .context import ModelMessage, assistant_entry, tool_entry
 from .dispatch import Dispatcher
 from .events import EventLog
-from .language_models import provider_for
 from .limits import TurnLimits
 from .models import ToolCall, Turn, TurnEvent
 from .queueing import queue_turn
 from .recovery import close_calls, keep_partial_text
+from .requesting import Requester
 from .running import Running, running
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,6 @@ class TurnRun:
         self._this = this
         self._settings = conf()
         self._limits = TurnLimits.of(turn, self._settings)
-        self._spending = Spending(turn, self._settings)
         self._counted_at = this.started
         self._is_first = turn.started_at is None
         if self._is_first:
@@ -104,12 +103,12 @@ class TurnRun:
             self._dispatcher.resume(left)
             if stop := self._stop_after(left, unresolved):
                 return stop
-        provider = provider_for(self._turn.model)
+        model = Requester(self._turn, self._limits, self._this.cancellation, self._settings)
         catalog = catalog_for(self._turn.conversation.user)
-        messages = model_messages(self._turn.conversation, self._settings)
+        context = compacted(self._turn, self._settings, model.text, self._checkpoint)
+        messages = context.messages
         tools_dropped = False
         while True:
-            self._spending.check()
             self._limits.count_round()
             limited = bool(self._limits.reached)
             if limited:
@@ -119,14 +118,14 @@ class TurnRun:
             writer = AnswerWriter(
                 self._log, self._turn.conversation, self._turn.pk, self._checkpoint
             )
-            completed = self._streamed(provider.stream(request, self._this.cancellation), writer)
+            completed = self._streamed(model, request, writer)
             tools_dropped = tools_dropped or completed.tools_dropped
             calls, approvals = self._dispatcher.prepare(() if limited else completed.calls)
             writer.complete(completed.text, calls, approvals)
             if not calls:
-                return Turn.Status.DONE, _closing_notice(
-                    completed, self._limits.reached if limited else "", tools_dropped
-                )
+                reached = self._limits.reached if limited else ""
+                notice = _closing_notice(completed, reached, tools_dropped)
+                return Turn.Status.DONE, notice or context.notice
             self._dispatcher.run(calls)
             if stop := self._stop_after(calls):
                 return stop
@@ -204,17 +203,10 @@ class TurnRun:
         if not self._turn.checkpoint(self._this.owner):
             raise TurnLost
 
-    def _streamed(self, events: Iterator[ModelEvent], writer: AnswerWriter) -> Completed:
+    def _streamed(self, model: Requester, request: ModelRequest, writer: AnswerWriter) -> Completed:
         self._this.at_each_look = writer.write_late
         try:
-            for event in events:
-                if isinstance(event, TextDelta):
-                    writer.add(event.text)
-                else:
-                    self._limits.count_usage(event.usage)
-                    self._spending.count(event.usage)
-                    return event
-            raise ModelError(_("The model sent no complete answer."))
+            return model.answer(request, writer.add)
         except BaseException:
             writer.break_off()
             raise

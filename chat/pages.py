@@ -57,7 +57,8 @@ class NextStep:
 
 def messages() -> QuerySet[Message]:
     """Messages with their tool calls; what a call returned in full stays in the database."""
-    return Message.objects.order_by("pk").prefetch_related(Prefetch("tool_calls", calls()))
+    found = Message.objects.select_related("summary").order_by("pk")
+    return found.prefetch_related(Prefetch("tool_calls", calls()))
 
 
 def calls() -> QuerySet[ToolCall]:

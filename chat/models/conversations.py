@@ -23,6 +23,15 @@ class Conversation(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="conversations"
     )
     title = models.CharField(_("title"), max_length=120, blank=True, default="")
+    summary = models.OneToOneField(
+        "automate_chat.Summary",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        help_text=_("The latest, which the model is shown in place of what it tells of."),
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), default=timezone.now)
 
@@ -76,8 +85,11 @@ class Summary(models.Model):
     conversation = models.ForeignKey(
         Conversation, on_delete=models.CASCADE, related_name="summaries"
     )
-    last_message = models.ForeignKey(
-        Message, on_delete=models.CASCADE, help_text=_("The last one that it tells of.")
+    last_message = models.OneToOneField(
+        Message,
+        on_delete=models.CASCADE,
+        related_name="summary",
+        help_text=_("The last one that it tells of."),
     )
     text = models.TextField(_("text"))
     model = models.CharField(_("model"), max_length=100, default="default")
@@ -87,9 +99,6 @@ class Summary(models.Model):
         verbose_name = _("summary")
         verbose_name_plural = _("summaries")
         ordering = ["pk"]
-        constraints = [
-            models.UniqueConstraint(fields=["last_message"], name="chat_summary_once"),
-        ]
 
     def __str__(self) -> str:
         return self.text[:60]

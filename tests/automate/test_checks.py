@@ -37,6 +37,7 @@ def test_good_settings_are_not_spoken_of() -> None:
                     "LABEL": "A model",
                     "OPTIONS": {"temperature": 0},
                     "PRICE": {"INPUT": 0.25, "OUTPUT": Decimal("2"), "CACHED_INPUT": 0},
+                    "CONTEXT_TOKENS": 8_000,
                 }
             },
             USER_DAILY_TOKENS=0,
@@ -95,6 +96,7 @@ def test_a_wrong_type_is_an_error_that_names_the_setting(wrong: dict[str, Any]) 
         ({"MODEL": "m", "TIMEOUT": "x"}, "seconds"),
         ({"MODEL": "m", "OPTIONS": 5}, "dict"),
         ({"MODEL": "m", "PRICE": 5}, "INPUT"),
+        ({"MODEL": "m", "CONTEXT_TOKENS": 0}, "at least 1"),
         ({"MODEL": "m", "PRICE": {"INPUT": 1}}, "OUTPUT"),
         ({"MODEL": "m", "PRICE": {"INPUT": 1, "OUTPUT": -1}}, "amount"),
         ({"MODEL": "m", "PRICE": {"INPUT": 1, "OUTPUT": 1, "INPUTS": 1}}, "INPUT"),

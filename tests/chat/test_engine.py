@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from automate.models import MCPTool
-from chat.context import model_messages
 from chat.engine import run_turn
 from chat.models import Message, ToolCall, Turn, TurnEvent
 from tests.servers.mcp_sdk import Offer
@@ -346,7 +345,7 @@ def test_a_fault_of_ours_is_a_fixed_sentence_with_a_reference(
         raise RuntimeError("secret inside")
 
     model([text("Hi.")])
-    monkeypatch.setattr("chat.engine.model_messages", explode)
+    monkeypatch.setattr("chat.engine.compacted", explode)
 
     turn = finished(ask())
 
@@ -397,17 +396,3 @@ def test_the_log_of_a_finished_turn_has_no_text_and_ends_with_its_status(
     assert kinds == ["message", "call", "call", "message", "status"]
     assert turn.events.last().data == {"status": "done"}
     assert TurnEvent.objects.filter(turn=turn).count() == len(kinds)
-
-
-def test_history_drops_whole_old_turns_first(model: Any, ask: Any, settings: Any) -> None:
-    from automate.conf import conf
-
-    model([text("a" * 50), text("b" * 50), text("c" * 50)], MAX_HISTORY_CHARACTERS=120)
-    conversation = None
-    for question in ("one", "two", "three"):
-        turn = finished(ask(question, conversation=conversation))
-        conversation = turn.conversation
-
-    history = model_messages(conversation, conf())
-
-    assert [each["content"] for each in history[1:]] == ["two", "b" * 50, "three", "c" * 50]

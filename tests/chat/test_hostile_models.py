@@ -123,7 +123,7 @@ def test_what_is_refused_by_the_strict_api_is_found() -> None:
         "MAX_REPAIRS",
         "MAX_SAME_CALLS",
         "MAX_TURN_TOKENS",
-        "MAX_HISTORY_CHARACTERS",
+        "CONTEXT_TOKENS",
         "MAX_RESULT_CHARACTERS",
         "PARALLEL_CALLS",
     ],

@@ -1,0 +1,77 @@
+"""Makes the model requests of a turn: within the day's budgets, counted when they have ended."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+from django.utils.translation import gettext as _
+
+from automate.conf import Settings
+from automate_llm.cancellation import Cancellation
+from automate_llm.exceptions import ModelCancelled, ModelError, ModelStreamBroken
+from automate_llm.providers.base import Completed, ModelRequest, TextDelta, Usage
+
+from .budgets import Spending
+from .context import ModelMessage
+from .language_models import provider_for
+from .limits import TurnLimits
+from .models import Turn
+from .tokens import characters_per_token, estimated_usage, request_characters
+
+
+class Requester:
+    """The model of one turn.
+
+    Raises:
+        ModelRefused: it is not configured, or its key cannot be had.
+    """
+
+    def __init__(
+        self, turn: Turn, limits: TurnLimits, cancellation: Cancellation, settings: Settings
+    ) -> None:
+        self._turn = turn
+        self._limits = limits
+        self._cancellation = cancellation
+        self._spending = Spending(turn, settings)
+        self._provider = provider_for(turn.model)
+
+    def answer(self, request: ModelRequest, on_text: Callable[[str], object]) -> Completed:
+        """Stream one answer: `on_text` is given its text piece by piece, the whole is returned.
+
+        Raises:
+            BudgetSpent: a budget of this day is used up; nothing was sent.
+            ModelError: in one of its forms.
+        """
+        self._spending.check()
+        written = 0
+        try:
+            for event in self._provider.stream(request, self._cancellation):
+                if isinstance(event, TextDelta):
+                    written += len(event.text)
+                    on_text(event.text)
+                else:
+                    self._count(request, event.usage, written)
+                    return event
+        except (ModelCancelled, ModelStreamBroken):
+            # Its server goes on counting what it had read and written until then.
+            self._count(request, Usage(), written)
+            raise
+        raise ModelError(_("The model sent no complete answer."))
+
+    def text(self, messages: list[ModelMessage]) -> str:
+        """What the model says to these messages, without tools and unseen by the person.
+
+        Raises:
+            BudgetSpent, ModelError: as for an answer.
+        """
+        return self.answer(ModelRequest(messages=messages), lambda text: None).text
+
+    def _count(self, request: ModelRequest, usage: Usage, written: int) -> None:
+        if not usage.prompt_tokens and not usage.completion_tokens:
+            usage = estimated_usage(request, written, self._ratio)
+        self._turn.prompt_characters += request_characters(request)
+        self._limits.count_usage(usage)
+        self._spending.count(usage)
+
+    @cached_property
+    def _ratio(self) -> float:
+        return characters_per_token(self._turn)
