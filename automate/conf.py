@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 APPROVAL_DEFAULTS = ("annotations", "allow", "ask", "deny")
 """What `APPROVAL_DEFAULT` may be."""
 
-EXECUTORS = ("thread",)
+EXECUTORS = ("thread", "celery", "tasks")
 """What `EXECUTOR` may name."""
 
 MODEL_KEYS = (
@@ -55,10 +55,18 @@ class Settings:
     """A sentence that every chat page shows, such as the demo's word about its model."""
 
     EXECUTOR: str = "thread"
-    """Where turns run: `thread`, a bounded pool inside the web process."""
+    """Where turns run: `thread`, a bounded pool inside the web process; `celery`, on Celery's
+    workers; `tasks`, on those of a Django Tasks backend."""
+
+    EXECUTOR_QUEUE: str = ""
+    """The queue that `celery` and `tasks` put turns in; empty: the one that they put all in."""
 
     EXECUTOR_THREADS: int = 8
-    """Turns that run at once in one process; more wait in line."""
+    """Turns that run at once in one process of the `thread` executor; more wait in line."""
+
+    LEASE_SECONDS: float = 30.0
+    """How long a turn belongs to the process that runs it without a sign of life. So long, and at
+    most twice as long, it takes until the turn of a killed process goes on."""
 
     MCP_TIMEOUT: float = 30.0
     """Seconds for one tool call or one discovery, everything included; a server may set its own."""

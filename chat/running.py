@@ -13,14 +13,14 @@ from django.db import close_old_connections, connections
 
 from automate_llm.cancellation import Cancellation
 
-from .models import LEASE, Turn
+from .models import Turn, lease
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.4
 """How often it is looked for stops that were asked for in another process."""
 
-_RENEW_SECONDS = LEASE.total_seconds() / 3
+_RENEWALS_PER_LEASE = 3
 
 
 @dataclass(slots=True, eq=False)
@@ -78,6 +78,11 @@ def cancel(turn_id: UUID) -> None:
         this.cancellation.cancel()
 
 
+def turns_running() -> int:
+    """How many turns this process runs now."""
+    return len(_turns)
+
+
 def _watch() -> None:
     """Runs in a thread of its own while this process has turns."""
     global _watching
@@ -89,7 +94,7 @@ def _watch() -> None:
                 _watching = False
                 return
             turns = list(_turns.values())
-        due = time.monotonic() - renewed >= _RENEW_SECONDS
+        due = time.monotonic() - renewed >= lease().total_seconds() / _RENEWALS_PER_LEASE
         try:
             _look(turns, renew=due)
         except Exception:

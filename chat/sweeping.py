@@ -1,22 +1,38 @@
 """What every executor does from time to time, so that no turn is forgotten."""
 
+from dataclasses import dataclass
+
 from django.db.models import Exists, OuterRef
 
 from .decisions import expire_overdue
-from .models import ToolCall, Turn
+from .models import ToolCall, Turn, Worker
 from .queueing import queue_turn
 from .recovery import recover_abandoned
 
 
-def sweep() -> list[Turn]:
-    """Recover turns of dead processes, end what waited too long; returns the turns in line.
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep did, and what it found."""
 
-    Whoever calls it hands those to its workers: the id of a turn may have been lost on its way.
+    recovered: int
+    """Turns taken from processes that died."""
+    expired: int
+    """Approvals and questions that nobody answered in time."""
+    queued: list[Turn]
+    """All turns in line, the oldest first."""
+
+
+def sweep() -> Swept:
+    """Recover turns of dead processes, end what waited too long.
+
+    Whoever calls it hands the turns in line to its workers: an id may have been lost on its way.
     """
-    recover_abandoned()
-    expire_overdue()
+    recovered = recover_abandoned()
+    expired = expire_overdue()
     _continue_decided()
-    return list(Turn.objects.filter(status=Turn.Status.QUEUED).order_by("created_at"))
+    Worker.objects.stale().delete()
+    queued = Turn.objects.filter(status=Turn.Status.QUEUED).order_by("created_at")
+    return Swept(recovered, expired, list(queued))
 
 
 def _continue_decided() -> None:

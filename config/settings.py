@@ -123,7 +123,33 @@ AUTOMATE: dict[str, Any] = {
     # Where `manage.py demo` may start its own MCP servers.
     "MCP_PRIVATE_HOSTS": ("127.0.0.1",),
     "NOTICE": os.environ.get("AUTOMATE_NOTICE", ""),
+    "EXECUTOR": os.environ.get("AUTOMATE_EXECUTOR") or "thread",
 }
+
+REDIS_URL = os.environ.get("REDIS_URL", "")
+
+# Where AUTOMATE_EXECUTOR is celery: turns go by Redis, or by RabbitMQ (amqp://…).
+CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or REDIS_URL or "redis://127.0.0.1:6379/0"
+CELERY_BROKER_CONNECTION_TIMEOUT = 4
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # a worker that is busy leaves turns to the others
+if CELERY_BROKER_URL.startswith("redis"):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 4, "socket_timeout": 10}
+
+# Where it is tasks: turns go by the site's own database, or by Huey and Redis.
+if AUTOMATE["EXECUTOR"] == "tasks":
+    _backend = os.environ.get("TASKS_BACKEND") or "django_tasks_db.DatabaseBackend"
+    TASKS = {"default": {"BACKEND": _backend}}
+    if _backend.startswith("huey."):
+        INSTALLED_APPS.append("huey.contrib.djhuey")
+        HUEY = {
+            "huey_class": "huey.RedisExpireHuey",  # forgets results after a day
+            "name": "automate",
+            "immediate": False,
+            "connection": {"url": REDIS_URL or "redis://127.0.0.1:6379/0"},
+        }
+    else:
+        INSTALLED_APPS.append(_backend.partition(".")[0])
 
 LOGGING = {
     "version": 1,

@@ -19,4 +19,8 @@ if not os.environ.get("DATABASE_URL"):
         "NAME": os.path.join(tempfile.mkdtemp(prefix="automate-tests-"), "test.sqlite3")
     }
 
+# One of the backends of tasks has tables, which the tests' database must have.
+if "django_tasks_db" not in INSTALLED_APPS:  # noqa: F405
+    INSTALLED_APPS.append("django_tasks_db")  # noqa: F405
+
 AUTOMATE = {"MCP_PRIVATE_HOSTS": ("127.0.0.1", "localhost")}

@@ -11,18 +11,23 @@ from uuid import UUID
 
 from django.core.exceptions import ImproperlyConfigured
 
-from automate.conf import conf
+from automate.conf import EXECUTORS, conf
+
+from .requirements import problem_of
 
 
 class Executor(Protocol):
     """Takes the ids of turns and has them run, sooner or later, at least once."""
+
+    in_process: bool
+    """Whether turns run in the process that submits them."""
 
     def start(self) -> None:
         """Begin to work, and find what an earlier process left; a second call does nothing."""
         ...
 
     def submit(self, turn_id: UUID) -> None:
-        """Have this turn run."""
+        """Have this turn run. It returns at once, and never fails: what is lost is found again."""
         ...
 
     def stop(self) -> None:
@@ -34,7 +39,7 @@ def executor() -> Executor:
     """The executor that `AUTOMATE["EXECUTOR"]` names.
 
     Raises:
-        ImproperlyConfigured: there is none of that name.
+        ImproperlyConfigured: there is none of that name, or it lacks what it needs.
     """
     return _executor(conf().EXECUTOR)
 
@@ -46,13 +51,25 @@ def stop_executor() -> None:
         _executor.cache_clear()
 
 
+# Each is imported where it is chosen: it loads the engine, or a library that is an extra.
 @cache
 def _executor(name: str) -> Executor:
+    if problem := problem_of(name, conf().EXECUTOR_QUEUE):
+        raise ImproperlyConfigured(" ".join(problem))
     if name == "thread":
         from .thread import ThreadExecutor
 
         return ThreadExecutor()
-    raise ImproperlyConfigured(f"AUTOMATE['EXECUTOR'] is {name!r}; it may be 'thread'.")
+    if name == "celery":
+        from .celery import CeleryExecutor
+
+        return CeleryExecutor()
+    if name == "tasks":
+        from .tasks import TasksExecutor
+
+        return TasksExecutor()
+    known = ", ".join(map(repr, EXECUTORS))
+    raise ImproperlyConfigured(f"AUTOMATE['EXECUTOR'] is {name!r}; it may be {known}.")
 
 
 # A forked process has none of its parent's threads, and a lock may be held for ever in its copy.

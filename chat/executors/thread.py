@@ -2,25 +2,25 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Iterable
 from queue import SimpleQueue
-from typing import ParamSpec
 from uuid import UUID
 
 from django.db import close_old_connections, connections
 
 from automate.conf import conf
 from chat.engine import run_turn
-from chat.models import LEASE
-from chat.sweeping import sweep
+from chat.models import Turn
+
+from .upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
-
-P = ParamSpec("P")
 
 
 class ThreadExecutor:
     """Daemon threads: a process that ends does not wait for them, their turns' leases run out."""
+
+    in_process = True
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -28,19 +28,21 @@ class ThreadExecutor:
         self._waiting: set[UUID] = set()
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
+        self._upkeep = Upkeep("thread", self.take)
 
     def start(self) -> None:
-        """Start the threads, the first of which sweeps."""
-        if self._threads:
+        """Start the threads, and the upkeep beside them: on a busy site, no thread is ever idle."""
+        if self._threads or self._stopping.is_set():
             return
         with self._lock:
             if self._threads:
                 return
-            jobs = {f"automate-turns-{each}": self._work for each in range(_threads())}
-            for name, job in ({"automate-sweep": self._sweep_for_ever} | jobs).items():
-                self._threads.append(threading.Thread(target=job, name=name, daemon=True))
+            for each in range(_threads()):
+                name = f"automate-turns-{each}"
+                self._threads.append(threading.Thread(target=self._work, name=name, daemon=True))
             for thread in self._threads:
                 thread.start()
+        self._upkeep.start_as_worker()
 
     def stop(self) -> None:
         """Begin no more turns; returns when those under way have ended."""
@@ -49,6 +51,7 @@ class ThreadExecutor:
             self._queue.put(None)
         for thread in self._threads:
             thread.join()
+        self._upkeep.stop()
 
     def submit(self, turn_id: UUID) -> None:
         """Run this turn as soon as a thread is free; one that is in line already stays there."""
@@ -62,24 +65,18 @@ class ThreadExecutor:
         while (turn_id := self._queue.get()) is not None and not self._stopping.is_set():
             with self._lock:
                 self._waiting.discard(turn_id)
-            self._guarded(run_turn, turn_id)
+            self._run(turn_id)
         connections.close_all()
 
-    def _sweep_for_ever(self) -> None:
-        # A thread of its own: on a busy site, those that run turns are never idle.
-        while not self._stopping.is_set():
-            self._guarded(self._sweep)
-            connections.close_all()
-            self._stopping.wait(LEASE.total_seconds())
-
-    def _sweep(self) -> None:
-        for turn in sweep():
+    def take(self, turns: Iterable[Turn]) -> None:
+        """Run these turns, which a sweep found in line."""
+        for turn in turns:
             self.submit(turn.pk)
 
-    def _guarded(self, job: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    def _run(self, turn_id: UUID) -> None:
         close_old_connections()
         try:
-            job(*args, **kwargs)
+            run_turn(turn_id)
         except Exception:
             # A turn's own failures are stored by `run_turn`; what comes here is the database's.
             logger.exception("A turn's thread met an error and goes on")

@@ -5,11 +5,10 @@ from chat.files import CallFile, StoredFile
 from .calls import ToolCall, ToolCallQuerySet
 from .conversations import Conversation, ConversationQuerySet, Message, Summary
 from .decisions import Approval, ApprovalQuerySet, Question, QuestionQuerySet, ToolGrant
-from .operations import DailyUsage, Worker
-from .turns import LEASE, Turn, TurnEvent, TurnQuerySet
+from .operations import DailyUsage, Worker, WorkerQuerySet
+from .turns import Turn, TurnEvent, TurnQuerySet, lease
 
 __all__ = [
-    "LEASE",
     "Approval",
     "ApprovalQuerySet",
     "CallFile",
@@ -28,4 +27,6 @@ __all__ = [
     "TurnEvent",
     "TurnQuerySet",
     "Worker",
+    "WorkerQuerySet",
+    "lease",
 ]

@@ -3,7 +3,7 @@
 import uuid
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models, transaction
@@ -11,6 +11,26 @@ from django.db.models import F, Q, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from .turns import lease
+
+_LEASES_UNTIL_STALE = 10
+
+
+class WorkerQuerySet(models.QuerySet["Worker"]):
+    def alive(self) -> Self:
+        """Those that gave a sign of life within a turn's lease."""
+        return self.filter(seen_at__gte=timezone.now() - lease())
+
+    def stale(self) -> Self:
+        """Those that gave none for so long that nobody looks for them any more."""
+        return self.filter(seen_at__lt=timezone.now() - _LEASES_UNTIL_STALE * lease())
+
+    def beat(self, worker_id: uuid.UUID, **fields: Any) -> None:
+        """Give a sign of life."""
+        fields["seen_at"] = timezone.now()
+        if not self.filter(pk=worker_id).update(**fields):
+            self.create(pk=worker_id, **fields)
 
 
 class Worker(models.Model):
@@ -22,6 +42,8 @@ class Worker(models.Model):
     running = models.PositiveIntegerField(_("turns running"), default=0)
     started_at = models.DateTimeField(_("started"), default=timezone.now)
     seen_at = models.DateTimeField(_("last seen"), default=timezone.now, db_index=True)
+
+    objects = WorkerQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("worker")

@@ -10,10 +10,14 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from automate.conf import conf
+
 from .conversations import Conversation
 
-LEASE = timedelta(seconds=30)
-"""How long a turn belongs to the process that runs it without a sign of life."""
+
+def lease() -> timedelta:
+    """How long a turn belongs to the process that runs it without a sign of life."""
+    return timedelta(seconds=conf().LEASE_SECONDS)
 
 
 class TurnQuerySet(models.QuerySet["Turn"]):
@@ -35,7 +39,7 @@ class TurnQuerySet(models.QuerySet["Turn"]):
 
     def renew(self) -> int:
         """Give a sign of life for all of them; returns how many there are."""
-        return self.update(lease_until=timezone.now() + LEASE)
+        return self.update(lease_until=timezone.now() + lease())
 
     def move(self, to: "Turn.Status", **fields: Any) -> int:
         """Change the state of those that may take it, and what belongs to it, by one `UPDATE`.
@@ -44,6 +48,8 @@ class TurnQuerySet(models.QuerySet["Turn"]):
         """
         if to != Turn.Status.RUNNING:
             fields |= {"lease_owner": None, "lease_until": None}
+        if to == Turn.Status.QUEUED:
+            fields |= {"submitted_at": timezone.now()}
         if to not in Turn.UNFINISHED:
             fields |= {"occupies": None, "finished_at": timezone.now()}
         origins = [origin for origin, ways in Turn.WAYS.items() if to in ways]
@@ -142,6 +148,11 @@ class Turn(models.Model):
         help_text=_("What the person is told about how the turn ended."),
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now)
+    submitted_at = models.DateTimeField(
+        _("submitted"),
+        default=timezone.now,
+        help_text=_("When its id was last given to the executor."),
+    )
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
@@ -203,7 +214,7 @@ class Turn(models.Model):
         claimed = Turn.objects.filter(pk=self.pk, status=self.Status.QUEUED).move(
             self.Status.RUNNING,
             lease_owner=owner,
-            lease_until=now + LEASE,
+            lease_until=now + lease(),
             started_at=self.started_at or now,
             attempt=F("attempt") + 1,
         )
@@ -212,7 +223,7 @@ class Turn(models.Model):
     def checkpoint(self, owner: uuid.UUID) -> bool:
         """Store what it used so far, and renew the lease; false where it is no longer ours."""
         held = Turn.objects.held_by([owner]).filter(pk=self.pk)
-        return held.update(lease_until=timezone.now() + LEASE, **self._used()) == 1
+        return held.update(lease_until=timezone.now() + lease(), **self._used()) == 1
 
     def finish(self, owner: uuid.UUID, status: Status, notice: str = "") -> bool:
         """End the turn; false where it was no longer ours to end."""
@@ -226,6 +237,19 @@ class Turn(models.Model):
         """Put a turn that waited for a person back in line; false where it did not wait."""
         waiting = Turn.objects.filter(pk=self.pk, status=self.Status.WAITING)
         return waiting.move(self.Status.QUEUED) == 1
+
+    def resubmit(self) -> bool:
+        """Note that a turn in line is given to the executor once more.
+
+        False where that was done less than a lease ago, or is done by another process now.
+        """
+        now = timezone.now()
+        if self.submitted_at >= now - lease():
+            return False
+        due = Turn.objects.filter(
+            pk=self.pk, status=self.Status.QUEUED, submitted_at=self.submitted_at
+        )
+        return due.update(submitted_at=now) == 1
 
     def cancel_idle(self) -> bool:
         """End a turn that nobody runs now; false where somebody does, or it is over."""

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from django.utils import timezone
 
-from chat.models import LEASE, Turn
+from chat.models import Turn, lease
 
 
 def put(turn: Turn, status: str, **fields: Any) -> Turn:
@@ -16,7 +16,7 @@ def put(turn: Turn, status: str, **fields: Any) -> Turn:
         "status": status,
         "occupies": turn.conversation_id if status in Turn.UNFINISHED else None,
         "lease_owner": uuid4() if is_running else None,
-        "lease_until": timezone.now() + LEASE if is_running else None,
+        "lease_until": timezone.now() + lease() if is_running else None,
         **fields,
     }
     Turn.objects.filter(pk=turn.pk).update(**fields)

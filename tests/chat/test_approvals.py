@@ -391,7 +391,7 @@ def test_a_turn_whose_last_word_was_lost_is_found_by_the_sweep(asked: Any, execu
     ToolCall.objects.filter(turn=turn).update(status=ToolCall.Status.PENDING)
     executor.turn_ids.clear()
 
-    queued = sweep()
+    queued = sweep().queued
 
     assert [each.pk for each in queued] == [turn.pk] == executor.turn_ids
 

@@ -12,8 +12,10 @@ from django.utils import timezone
 
 from chat.executors import executor
 from chat.executors.thread import ThreadExecutor
+from chat.executors.upkeep import Upkeep
 from chat.models import Conversation, Turn
 from chat.submission import send_message
+from chat.sweeping import sweep
 from tests.chat.test_stopping import until
 from tests.servers.scripted_model import silence, text
 
@@ -92,11 +94,10 @@ def test_a_fault_in_one_turn_leaves_the_threads_alive(
 
 
 def test_turns_of_dead_processes_are_found_while_every_thread_is_busy(
-    model: Any, user: Any, pool: ThreadExecutor, monkeypatch: pytest.MonkeyPatch
+    model: Any, user: Any, pool: ThreadExecutor
 ) -> None:
-    monkeypatch.setattr("chat.executors.thread.LEASE", timedelta(milliseconds=10))
     release = threading.Event()
-    server = model(silence(release, text("At last.")), EXECUTOR_THREADS=1)
+    server = model(silence(release, text("At last.")), EXECUTOR_THREADS=1, LEASE_SECONDS=2.0)
     send_message(user, None, "Hello", uuid4())
     until(lambda: server.requests)
     left = Turn.objects.create(conversation=Conversation.objects.create(user=user))
@@ -122,14 +123,14 @@ def test_a_turn_that_is_found_again_and_again_stands_in_line_once(
     monkeypatch.setattr("chat.executors.thread.run_turn", run)
     # The sweep is called here, in the test's thread: one that listed the turn before it was taken
     # and submits it afterwards puts it in line anew, which only the turn's row makes harmless.
-    monkeypatch.setattr(pool, "_sweep_for_ever", lambda: None)
+    monkeypatch.setattr(pool, "_upkeep", Upkeep("thread", lambda turns: None))
     model(text("Good morning."), EXECUTOR_THREADS=1)
     first = send_message(user, None, "Hello", uuid4())
     assert busy.wait(10)
     second = send_message(user, None, "Hello", uuid4())
 
     for _ in range(3):
-        pool._sweep()
+        pool.take(sweep().queued)
     release.set()
     until(lambda: second.pk in ran)
     pool.stop()
