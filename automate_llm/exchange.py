@@ -4,7 +4,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from .cancellation import Cancellation
 from .exceptions import CallCancelled, DeadlineExceeded, LimitExceeded, MCPClientError
@@ -72,6 +74,21 @@ class Exchange:
         forget = self.on_cancel(stopped.set)
         try:
             stopped.wait(seconds)
+        finally:
+            forget()
+        self.remaining()
+
+    def wait_for(self, work: Future[Any]) -> None:
+        """Wait until another thread's work is done, well or not.
+
+        Raises:
+            DeadlineExceeded, CallCancelled: it was not done by then.
+        """
+        woken = threading.Event()
+        work.add_done_callback(lambda done: woken.set())
+        forget = self.on_cancel(woken.set)
+        try:
+            woken.wait(self.remaining())
         finally:
             forget()
         self.remaining()

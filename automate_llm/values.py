@@ -1,6 +1,6 @@
 """The values that cross the library's border: frozen, and free of storage and wire objects."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -37,6 +37,8 @@ class Connection:
     `None` allows every private address (never a cloud's metadata service).
     `command` is what a server on standard streams is started by; only the site's settings name one.
     `authenticator` gives each request credentials of its own, such as an access token.
+    `on_change` is called, in the call's own thread, where a call finds that the server is not what
+    discovery settled any more: it speaks another version, or a tool has changed.
     """
 
     slug: str
@@ -49,6 +51,7 @@ class Connection:
     principal: str = ""
     command: StdioCommand | None = None
     authenticator: "Authenticator | None" = field(default=None, repr=False, compare=False)
+    on_change: Callable[[], object] | None = field(default=None, repr=False, compare=False)
 
     def connection(self) -> "Connection":
         """Itself, so that a connection stands wherever something connectable may."""

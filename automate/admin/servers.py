@@ -48,6 +48,7 @@ class MCPServerAdmin(ModelAdmin):
     actions = ("sync_tools", "enable", "disable", "forget_accounts")
     readonly_fields = (
         "status",
+        "accounts",
         "last_synced",
         "last_error",
         "last_warning",
@@ -103,8 +104,15 @@ class MCPServerAdmin(ModelAdmin):
         )
 
     @admin.display(description=_("connected accounts"), ordering="account_count")
-    def accounts(self, server: MCPServer) -> int:
-        return server.account_count
+    def accounts(self, server: MCPServer) -> str:
+        if not server.ending_count:
+            return str(server.account_count)
+        words = ngettext(
+            "%(all)d; %(n)d has to be connected again within a week",
+            "%(all)d; %(n)d have to be connected again within a week",
+            server.ending_count,
+        )
+        return words % {"all": server.account_count, "n": server.ending_count}
 
     @admin.display(description=_("secret"))
     def secret_masked(self, server: MCPServer) -> str:

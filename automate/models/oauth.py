@@ -1,6 +1,7 @@
 """OAuth of MCP servers, as rows: how a server is authorized at, and the tokens that are held."""
 
 import dataclasses
+from datetime import timedelta
 from typing import Any, Self, cast
 
 from django.conf import settings
@@ -20,6 +21,9 @@ from automate.validators import (
 )
 from automate_llm.oauth import Challenge, Client, OAuthConfig, Token
 from automate_llm.oauth.values import ClientAuthentication, Grant
+
+WARNED_AHEAD = timedelta(days=7)
+"""How long before an access ends that nothing renews an operator sees it."""
 
 
 class MCPServerOAuth(models.Model):
@@ -159,6 +163,12 @@ class OAuthTokenQuerySet(models.QuerySet["OAuthToken"]):
     def connected(self) -> Self:
         """Rows that hold a token; the others only lock."""
         return self.exclude(token_data="")
+
+    def needing_people(self) -> Self:
+        """Accounts that have to be connected again by now, or within a week."""
+        soon = timezone.now() + WARNED_AHEAD
+        ending = models.Q(renewable=False, expires_at__lte=soon)
+        return self.connected().filter(ending | ~models.Q(attention=""), user__isnull=False)
 
     def of_staff(self) -> Self:
         """Accounts of people who may enter the admin."""

@@ -66,10 +66,20 @@ class MCPServerQuerySet(models.QuerySet["MCPServer"]):
         )
 
     def with_account_counts(self) -> Self:
-        """Servers with `account_count`: the accounts and tokens that are held for them."""
-        tokens = OAuthToken.objects.connected().filter(server=OuterRef("pk"))
-        count = tokens.order_by().values("server").annotate(n=Count("pk")).values("n")
-        return self.annotate(account_count=Coalesce(Subquery(count), 0))
+        """Servers with `account_count`, the accounts and tokens that are held for them, and with
+        `ending_count`, those of people that have to be connected again soon.
+        """
+        rows = OAuthToken.objects
+        return self.annotate(
+            account_count=_count_of(rows.connected()),
+            ending_count=_count_of(rows.needing_people()),
+        )
+
+
+def _count_of(tokens: models.QuerySet[OAuthToken]) -> Coalesce:
+    """How many of these tokens a server has."""
+    own = tokens.filter(server=OuterRef("pk")).order_by().values("server")
+    return Coalesce(Subquery(own.annotate(n=Count("pk")).values("n")), 0)
 
 
 class MCPServer(models.Model):
@@ -227,6 +237,7 @@ class MCPServer(models.Model):
     review_count: int
     # Only on rows from `with_account_counts`.
     account_count: int
+    ending_count: int
 
     objects = MCPServerQuerySet.as_manager()
 
@@ -271,6 +282,7 @@ class MCPServer(models.Model):
             principal="" if user is None else str(user.pk),
             private_hosts=settings.private_hosts(),
             command=stdio_command(self.endpoint_url),
+            on_change=self.mark_changed,
         )
         authenticator = self._authenticator(connection, user)
         return replace(connection, authenticator=authenticator) if authenticator else connection
@@ -306,6 +318,13 @@ class MCPServer(models.Model):
         return AccountAuthenticator(
             connection, self.oauth_config(), self.token_store(user), self.name
         )
+
+    def mark_changed(self) -> None:
+        """A call found that the server is not what was synced: it is due. For a call's thread."""
+        now = timezone.now()
+        rows = MCPServer.objects.filter(pk=self.pk).exclude(due_at__lte=now)
+        with briefly_connected(rows.db):
+            rows.update(due_at=now)
 
     def mark_failed(self, error: str) -> None:
         """The last sync failed; its tools stay as they were. A server that is due rests."""

@@ -28,6 +28,7 @@ from .protocol import (
     agreed_version,
     initialize_params,
     listing_of,
+    notice_change,
     progress_to,
     tool_result,
 )
@@ -65,6 +66,7 @@ class SSETransport:
             with running_no_tool():
                 stream = stack.enter_context(self._stream(exchange))
                 about = stream.initialize(call.on_question)
+            notice_change(self._connection, agreed_version(about))
             token = jsonrpc.next_id()
             params = call_params(call, agreed_version(about), token)
             on_notification = progress_to(call.on_progress, token) if call.on_progress else None

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from automate_llm import __version__, strict_json
 from automate_llm.exceptions import LimitExceeded, ProtocolError
 from automate_llm.text import clean_text
-from automate_llm.values import Progress, ToolResult
+from automate_llm.values import Connection, Progress, ToolResult
 
 from . import jsonrpc
 from .base import Listing, OnProgress
@@ -42,6 +42,14 @@ def initialize_params(*, asks: bool = False) -> dict[str, Any]:
         "capabilities": {"elicitation": _MODES} if asks else {},
         "clientInfo": _CLIENT_INFO,
     }
+
+
+def notice_change(connection: Connection, version: str, error_code: int | None = None) -> None:
+    """Say that the server has changed where an answer shows it: in this version, or this error."""
+    known = connection.protocol_version
+    changed = error_code == jsonrpc.HEADER_MISMATCH or (known and version and version != known)
+    if changed and connection.on_change is not None:
+        connection.on_change()
 
 
 def agreed_version(about: Mapping[str, Any]) -> str:

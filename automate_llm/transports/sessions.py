@@ -3,10 +3,12 @@
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
+from automate_llm.exchange import Exchange
 from automate_llm.values import Connection
 
 _MAX_SESSIONS = 1_000
@@ -42,6 +44,7 @@ class Sessions:
     def forget_all(self) -> None:
         """Start anew: a child process must not count request ids in its parent's sessions."""
         self._lock = threading.Lock()
+        self._opening: dict[tuple[object, ...], Future[None]] = {}
         self._open: OrderedDict[tuple[object, ...], tuple[Connection, Session]] = OrderedDict()
 
     def of(self, connection: Connection, *, asks: bool = False) -> Session | None:
@@ -57,10 +60,43 @@ class Sessions:
             if len(self._open) > _MAX_SESSIONS:
                 self._open.popitem(last=False)
 
-    def forget(self, connection: Connection, *, asks: bool = False) -> None:
-        """The server does not know it any more."""
+    def forget(self, connection: Connection, session: Session) -> None:
+        """The server does not know it any more; one that was opened since then stays."""
+        key = _key(connection, session.asks)
         with self._lock:
-            self._open.pop(_key(connection, asks), None)
+            kept = self._open.get(key)
+            if kept is not None and kept[1] is session:
+                del self._open[key]
+
+    def opened(
+        self,
+        connection: Connection,
+        exchange: Exchange,
+        opener: Callable[[], Session],
+        *,
+        asks: bool,
+    ) -> Session:
+        """The session that is open, or else a new one: whoever comes first opens it.
+
+        The others wait with no lock held; where it came to nothing, each opens one for itself.
+        """
+        key = _key(connection, asks)
+        with self._lock:
+            kept = self._open.get(key)
+            if kept is not None:
+                return kept[1]
+            opening = self._opening.get(key)
+            if opening is None:
+                ours = self._opening[key] = Future()
+        if opening is not None:
+            exchange.wait_for(opening)
+            return self.of(connection, asks=asks) or opener()
+        try:
+            return opener()
+        finally:
+            with self._lock:
+                self._opening.pop(key, None)
+            ours.set_result(None)
 
     def take(self, connection: Connection | None = None) -> list[tuple[Connection, Session]]:
         """The sessions of this connection, or all of them, which nobody uses from now on."""

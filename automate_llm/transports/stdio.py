@@ -13,6 +13,7 @@ from .base import Asking, Listing, ToolCall
 from .protocol import (
     MODERN_VERSIONS,
     listing_of,
+    notice_change,
     noting_subscription,
     progress_to,
     subscription_params,
@@ -33,6 +34,7 @@ class StdioTransport:
     def __init__(self, connection: Connection) -> None:
         if connection.command is None:
             raise MCPClientError("The settings have no command for this server.")
+        self._connection = connection
         self._name = connection.endpoint_url
         self._command = connection.command
         self._known_version = connection.protocol_version
@@ -53,6 +55,7 @@ class StdioTransport:
         """`tools/call`, sent once, to a server that is started where it does not run."""
         with running_no_tool():
             server = ready(self._name, self._command, self._known_version, exchange)
+        notice_change(self._connection, server.version)
 
         def ask(exchange: Exchange, method: str, params: dict[str, Any]) -> jsonrpc.Response:
             params = _in_version(params, server, asks=call.asks)

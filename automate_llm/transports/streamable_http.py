@@ -11,9 +11,11 @@ from typing import Any
 
 from automate_llm.exceptions import (
     CallCancelled,
+    ConnectionFailed,
     DeadlineExceeded,
     MCPClientError,
     ProtocolError,
+    RPCError,
     UnexpectedStatus,
 )
 from automate_llm.exchange import Exchange, running_no_tool
@@ -29,6 +31,7 @@ from .protocol import (
     initialize_params,
     listing_of,
     mapping,
+    notice_change,
     noting_subscription,
     progress_to,
     subscription_params,
@@ -99,7 +102,9 @@ class StreamableHTTPTransport:
         if call.task_id:
             return continued(call, self._version, ask, exchange)
         message = _Message("tools/call", asks=call.asks, call=call)
-        return outcome(self._request(exchange, message), call, self._version, ask, exchange)
+        response = self._renegotiated(exchange, message)
+        notice_change(self._connection, self._version, response.error_code)
+        return outcome(response, call, self._version, ask, exchange)
 
     @contextmanager
     def asking(self, exchange: Exchange) -> Iterator[Asking]:
@@ -139,7 +144,7 @@ class StreamableHTTPTransport:
             self._endpoint.listen(exchange, session.headers, reader)
         except UnexpectedStatus as exc:
             if exc.status_code in (400, 404):
-                sessions.forget(self._connection)
+                sessions.forget(self._connection, session)
             raise
 
     @running_no_tool()
@@ -167,7 +172,10 @@ class StreamableHTTPTransport:
         return session.about
 
     def _session(self, exchange: Exchange, *, asks: bool) -> Session:
-        return sessions.of(self._connection, asks=asks) or self._initialize(exchange, asks=asks)
+        def opener() -> Session:
+            return self._initialize(exchange, asks=asks)
+
+        return sessions.opened(self._connection, exchange, opener, asks=asks)
 
     @running_no_tool()
     def _initialize(self, exchange: Exchange, *, asks: bool) -> Session:
@@ -194,6 +202,41 @@ class StreamableHTTPTransport:
         sessions.keep(self._connection, session)
         return session
 
+    def _renegotiated(self, exchange: Exchange, message: _Message) -> jsonrpc.Response:
+        """Send it; where the server has come to speak another version, once more in that one.
+
+        It was refused in the old version, so that nothing ran. The new one is found by requests
+        that only read.
+        """
+        before = self._version
+        try:
+            response = self._request(exchange, message)
+            if response.error_code != jsonrpc.UNSUPPORTED_PROTOCOL_VERSION:
+                return response
+            refusal = None
+        except (RPCError, UnexpectedStatus) as exc:
+            if exc.may_have_run or not self._may_speak_another(exc):
+                raise
+            refusal = exc
+        try:
+            self._settle(exchange)
+        except (ConnectionFailed, ProtocolError, RPCError, UnexpectedStatus):
+            self._version = before
+        if (self._version in MODERN_VERSIONS) != (before in MODERN_VERSIONS):
+            return self._request(exchange, message)
+        if refusal is not None:
+            raise refusal
+        return response
+
+    def _may_speak_another(self, refusal: MCPClientError) -> bool:
+        """Whether the server may have refused the version: with a status, or the handshake."""
+        shook_hands_in_vain = not self._version
+        if isinstance(refusal, UnexpectedStatus):
+            return refusal.status_code == 400 or (
+                shook_hands_in_vain and refusal.status_code in (404, 405)
+            )
+        return shook_hands_in_vain
+
     def _request(self, exchange: Exchange, message: _Message) -> jsonrpc.Response:
         """Send one request in the settled version's way.
 
@@ -208,10 +251,10 @@ class StreamableHTTPTransport:
         except UnexpectedStatus as exc:
             if not session.id or exc.status_code not in (400, 404):
                 raise
-            sessions.forget(self._connection, asks=asks)
+            sessions.forget(self._connection, session)
             if exc.status_code == 400:
                 raise
-        return self._in_session(exchange, self._initialize(exchange, asks=asks), message)
+        return self._in_session(exchange, self._session(exchange, asks=asks), message)
 
     def _modern(self, exchange: Exchange, message: _Message) -> jsonrpc.Response:
         """Send it with `_meta`, and the headers that mirror what it says (2026-07-28)."""
@@ -246,7 +289,7 @@ class StreamableHTTPTransport:
                 with suppress(MCPClientError):
                     self._endpoint.notify(Exchange(CANCEL_SECONDS), session.headers, body)
                 # Older servers on the Python SDK do not survive it in that session.
-                sessions.forget(self._connection, asks=session.asks)
+                sessions.forget(self._connection, session)
             raise
 
     def _beside(

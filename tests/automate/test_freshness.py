@@ -10,6 +10,7 @@ from django.utils import timezone
 from automate.freshness import LEAST, RETRY_AFTER, due_at
 from automate.models import MCPServer
 from automate.sync import sync_server
+from automate_llm.mcp_client import MCPClient
 from tests.servers.mcp_sdk import Offer
 
 from .making import add_server
@@ -106,3 +107,21 @@ def test_the_command_says_that_nothing_is_due(server, peer):
 
     assert "No MCP server is due." in output.getvalue()
     assert not peer.requests
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_call_that_finds_another_version_makes_its_server_due(sdk_server):
+    peer = sdk_server(Offer("one"), legacy_only=True)
+    server = add_server(url=peer.url)
+    sync_server(server)
+    before = stored(server)
+    MCPClient(before).execute_tool("one", {})
+    unchanged = before.protocol_version, stored(server).due_at
+    peer.legacy_only, peer.modern_only = False, True
+    MCPClient(before).execute_tool("one", {})
+    due = list(MCPServer.objects.due())
+    sync_server(before)
+
+    assert unchanged == ("2025-11-25", None)
+    assert due == [server]
+    assert stored(server).protocol_version == "2026-07-28"

@@ -1,11 +1,13 @@
 """OAuth in the admin of servers, and in the system checks."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from django.utils import timezone
 
 from automate import checks
 from automate.models import MCPServer, MCPServerOAuth, OAuthToken
@@ -144,6 +146,32 @@ def test_the_accounts_of_each_server_are_counted(
 
     counts = re.findall(r'<td class="field-accounts">(\d+)</td>', shown)
     assert sorted(counts) == ["0", "3"]
+
+
+@pytest.mark.parametrize(
+    ("row", "is_warned_about"),
+    [
+        ({"renewable": False, "days": 6}, True),
+        ({"renewable": False, "days": -1}, True),
+        ({"renewable": False, "days": 8}, False),
+        ({"renewable": True, "days": -1}, False),
+        ({"renewable": True, "days": 30, "attention": "It has ended."}, True),
+    ],
+)
+def test_an_operator_sees_before_an_account_ends(
+    admin_client: Client, oauth_peer: OAuthServer, row: dict[str, Any], is_warned_about: bool
+) -> None:
+    server = add_oauth_server(oauth_peer)
+    hold(oauth_peer, server, person("ann"))
+    hold(oauth_peer, server, person("bob"))
+    row = {**row, "expires_at": timezone.now() + timedelta(days=row["days"])}
+    del row["days"]
+    OAuthToken.objects.filter(user__username="bob").update(**row)
+
+    pages = [admin_client.get(LIST), admin_client.get(page_of(server))]
+
+    words = "2; 1 has to be connected again within a week"
+    assert [words in shown.content.decode() for shown in pages] == [is_warned_about] * 2
 
 
 def test_all_accounts_of_a_server_are_forgotten_and_no_others(

@@ -111,13 +111,16 @@ def test_an_older_server_cannot_use_types_that_its_version_lacks(raw_server, kin
     assert error.may_have_run
 
 
+def refusing_modern(seen):
+    data = {"supported": [LEGACY], "requested": MODERN}
+    error = {"code": -32022, "message": "no", "data": data}
+    return {"jsonrpc": "2.0", "id": seen.body["id"], "error": error}
+
+
 def test_a_server_of_another_version_than_was_settled_ran_nothing(raw_server):
     def script(connection):
-        seen = connection.read_request()
-        data = {"supported": [LEGACY], "requested": MODERN}
-        error = {"code": -32022, "message": "no", "data": data}
-        body = {"jsonrpc": "2.0", "id": seen.body["id"], "error": error}
-        connection.respond(body, "400 Bad Request")
+        while True:
+            connection.respond(refusing_modern(connection.read_request()), "400 Bad Request")
 
     server = raw_server(script)
     error = failure(settled(server))
@@ -125,7 +128,77 @@ def test_a_server_of_another_version_than_was_settled_ran_nothing(raw_server):
     assert isinstance(error, RPCError)
     assert not error.may_have_run
     assert "sync it again" in str(error)
+    assert len(calls(server)) == 1
+
+
+@pytest.mark.parametrize("words", [refusing_modern, lambda seen: b"Bad Request: no session"])
+def test_a_server_that_went_back_to_an_older_version_is_called_in_that(raw_server, words):
+    shaking, changes = handshaking(["s1"]), []
+
+    def script(connection):
+        original = connection.read_request
+
+        def read():
+            seen = original()
+            while seen.headers.get("mcp-protocol-version") == MODERN:
+                connection.respond(words(seen), "400 Bad Request")
+                seen = original()
+            return seen
+
+        connection.read_request = read
+        shaking(connection)
+
+    server = raw_server(script)
+    connection = settled(server, on_change=lambda: changes.append("changed"))
+
+    assert call(connection).text == "fine"
+    assert changes == ["changed"]
+    assert [seen.headers["mcp-protocol-version"] for seen in calls(server)] == [MODERN, LEGACY]
+    ids = [seen.body["id"] for seen in server.requests if "id" in seen.body]
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("has_session", [True, False])
+def test_a_server_that_went_on_to_the_newest_version_is_called_in_that(sdk_server, has_session):
+    server, changes = sdk_server(Offer("tool")), []
+    connection = legacy(server, on_change=lambda: changes.append("changed"))
+    if has_session:
+        call(connection)
+    server.modern_only = True
+    before = len(server.calls())
+
+    assert call(connection)
+    assert changes == ["changed"]
+    *refused, ran = server.seen("tools/call")[before:]
+    assert ran.headers["mcp-protocol-version"] == MODERN
+    assert [seen.headers["mcp-protocol-version"] for seen in refused] == [LEGACY] * has_session
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden", "500 Server Error"])
+def test_another_refusal_is_no_word_on_the_version(raw_server, status):
+    def script(connection):
+        while True:
+            connection.read_request()
+            connection.respond(b"", status)
+
+    server = raw_server(script)
+
+    assert isinstance(failure(settled(server)), UnexpectedStatus)
     assert len(server.requests) == 1
+
+
+def test_headers_that_do_not_fit_say_that_the_server_changed(raw_server):
+    changes = []
+
+    def script(connection):
+        seen = connection.read_request()
+        error = {"code": -32020, "message": "header mismatch"}
+        body = {"jsonrpc": "2.0", "id": seen.body["id"], "error": error}
+        connection.respond(body, "400 Bad Request")
+
+    failure(settled(raw_server(script), on_change=lambda: changes.append("changed")))
+
+    assert changes == ["changed"]
 
 
 @pytest.mark.parametrize("version", [MODERN, "2027-01-01", "", None, ["2025-11-25"]])

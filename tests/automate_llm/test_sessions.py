@@ -1,14 +1,19 @@
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from traceback import extract_stack
 
 import pytest
 
-from automate_llm.exceptions import ProtocolError
+from automate_llm.exceptions import DeadlineExceeded, ProtocolError, UnexpectedStatus
 from automate_llm.mcp_client import MCPClient
 from automate_llm.transports.sessions import Session, Sessions
 from automate_llm.values import Connection
+from tests.servers.mcp_sdk import Offer
 
-from .calling import call, failure, settled, to
+from .calling import after_request, call, failure, known, settled, to
+from .stdio_calling import until
 
 HERE = Connection("shop", "http://shop.example/mcp", headers={"Authorization": "Bearer one"})
 OPEN = Session("s1", "2025-11-25", {})
@@ -45,9 +50,90 @@ def test_a_session_is_kept_until_it_is_forgotten():
     sessions.keep(HERE, OPEN)
 
     assert sessions.of(HERE) is OPEN
-    sessions.forget(HERE)
-    sessions.forget(HERE)
+    sessions.forget(HERE, OPEN)
+    sessions.forget(HERE, OPEN)
     assert sessions.of(HERE) is None
+
+
+def test_a_session_that_was_opened_since_then_is_not_forgotten():
+    sessions, newer = Sessions(), Session("s1", "2025-11-25", {})
+    sessions.keep(HERE, newer)
+    sessions.forget(HERE, OPEN)
+
+    assert sessions.of(HERE) is newer
+
+
+def together(connection, count=20):
+    """What so many threads' calls give that start at once."""
+    start = threading.Barrier(count)
+
+    def one(_):
+        start.wait(5)
+        return call(connection).text
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(one, range(count)))
+
+
+def test_threads_that_start_at_once_open_one_session_and_renew_it_once(sdk_server):
+    server = sdk_server(Offer("tool"), legacy_only=True)
+    connection = known(to(server))
+    MCPClient(connection).close()
+    before = len(server.seen("initialize"))
+    texts = together(connection)
+    opened = len(server.seen("initialize")) - before
+    server.forget_sessions()
+
+    assert together(connection) == texts
+    assert opened == 1
+    assert len(server.seen("initialize")) == before + 2
+
+
+def test_whoever_waits_for_a_session_that_comes_to_nothing_opens_one(raw_server):
+    shaking, refused, second = handshaking(["s1"]), threading.Event(), threading.Event()
+
+    def script(connection):
+        original = connection.read_request
+
+        def read():
+            seen = original()
+            if seen.rpc_method == "initialize" and not refused.is_set():
+                refused.set()
+                assert second.wait(5)
+                connection.respond(b"", "500 Internal Server Error")
+                return original()
+            return seen
+
+        connection.read_request = read
+        shaking(connection)
+
+    connection = legacy(raw_server(script))
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(failure, connection)
+        assert refused.wait(5)
+        other = pool.submit(call, connection)
+        until(lambda: len(waiting_for_sessions()) == 1)
+        second.set()
+
+        assert isinstance(first.result(5), UnexpectedStatus)
+        assert other.result(5).text == "fine"
+
+
+def waiting_for_sessions():
+    """The threads that wait for another one's handshake."""
+    frames = sys._current_frames().values()
+    return [frame for frame in frames if any(f.name == "wait_for" for f in extract_stack(frame))]
+
+
+def test_a_wait_for_another_ones_session_ends_with_the_deadline(raw_server):
+    server = raw_server(after_request(lambda connection: connection.wait_for_end()))
+    connection = legacy(server, timeout=0.5)
+    with ThreadPoolExecutor(2) as pool:
+        ends = [pool.submit(failure, connection) for _ in range(2)]
+        errors = [end.result(5) for end in ends]
+
+    assert [type(error) for error in errors] == [DeadlineExceeded] * 2
+    assert not any(error.may_have_run for error in errors)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 import json
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from automate.models import MCPTool
+from automate.models import MCPServer, MCPTool
 from chat.engine import run_turn
 from chat.models import Message, ToolCall, Turn, TurnEvent
 from tests.servers.mcp_sdk import Offer
@@ -72,6 +74,20 @@ def test_a_tool_is_called_and_the_model_reads_its_result(model: Any, ask: Any, s
     assert (call.status, call.server_name, call.title) == ("succeeded", "Shop", "stock")
     assert call.result["structured"] == {"blue mug": 7}
     assert call.seconds is not None
+
+
+def test_a_server_that_is_due_is_not_asked_for_its_list_in_a_turn(
+    model: Any, ask: Any, shop: Any
+) -> None:
+    peer = shop(Offer("stock"), ttl_ms=1)
+    MCPServer.objects.update(due_at=timezone.now() - timedelta(days=1))
+    model([calls(("shop__stock", {})), text("Done.")])
+
+    turn = finished(ask("How many?"))
+
+    assert answers_of(turn)[-1] == "Done."
+    assert [seen.rpc_method for seen in peer.requests] == ["tools/call"]
+    assert MCPServer.objects.due().exists()
 
 
 def test_the_model_is_offered_exactly_the_usable_tools(model: Any, ask: Any, shop: Any) -> None:

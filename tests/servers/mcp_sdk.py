@@ -75,10 +75,11 @@ class Offer:
 class SDKServer:
     """Serves from the moment it is made until `stop`, or the end of its `with` block.
 
-    `tools`, `refuse_with` and `legacy_only` may be changed while it runs.
+    `tools`, `refuse_with`, `legacy_only` and `modern_only` may be changed while it runs.
     `page_size` splits the tool list in pages; 0 sends it whole.
     `sse` serves the transport of 2024-11-05 instead of streamable HTTP.
     `legacy_only` answers 400 to the stateless protocol, as a server of 2025 does.
+    `modern_only` answers 400 to every other version, a handshake included.
     `offered` are resources and prompts; without it the server does not declare them.
     `refuse_with` is an HTTP status that every request gets; 0 serves them.
     `ttl_ms` is for how long it calls its tool list fresh.
@@ -104,6 +105,7 @@ class SDKServer:
         self.tools = list(tools)
         self.page_size = page_size
         self.legacy_only = legacy_only
+        self.modern_only = False
         self.refuse_with = 0
         self.requests: list[Seen] = []
         self.stopping = threading.Event()
@@ -257,6 +259,8 @@ class SDKServer:
             return 404, _rpc_error("Session not found")
         if self.legacy_only and headers.get("mcp-protocol-version") == MODERN:
             return 400, _rpc_error(f"Bad Request: Unsupported protocol version: {MODERN}")
+        if self.modern_only and headers.get("mcp-protocol-version") != MODERN:
+            return 400, _rpc_error("Bad Request: Unsupported protocol version")
         return None
 
 
