@@ -9,6 +9,8 @@ automate.E006  an entry of MCP_PRIVATE_HOSTS is no `host` or `host:port`
 automate.E007  an entry of STDIO_SERVERS cannot be started as it stands
 automate.E008  an entry of ENCRYPTION_KEYS is no key
 automate.E009  a server wants OAuth, and its libraries are not installed (`check --database`)
+automate.E010  WAKE_UPS names none that we know, or one that lacks what it needs
+automate.E011  the database does not store every character (`check --database default`)
 automate.W001  no model is called 'default'
 automate.W002  a server's secret lies in the database as it is (`check --database default`)
 automate.W003  a server's OAuth client is pinned to no issuer (`check --database default`)
@@ -31,7 +33,7 @@ from django.db import connections
 
 from automate_llm.exceptions import SecretUnavailable
 
-from .conf import EXECUTORS, MODEL_KEYS, PRICE_KEYS, Settings, known_settings
+from .conf import EXECUTORS, MODEL_KEYS, PRICE_KEYS, WAKE_UPS, Settings, known_settings
 from .encryption import is_key
 from .models import MCPServer, MCPServerOAuth
 from .secrets import is_raw_secret, resolve_secret
@@ -143,6 +145,32 @@ def check_secrets(
 
 
 @register(Tags.database)
+def check_characters(
+    app_configs: Sequence[AppConfig] | None = None,
+    databases: Sequence[str] | None = None,
+    **options: Any,
+) -> list[CheckMessage]:
+    """Whether MariaDB or MySQL can store what people and models write."""
+    found: list[CheckMessage] = []
+    for alias in databases or ():
+        if connections[alias].vendor != "mysql":
+            continue
+        with connections[alias].cursor() as cursor:
+            cursor.execute("SELECT @@character_set_database")
+            [characters] = cursor.fetchone()
+        if characters != "utf8mb4":
+            found.append(
+                Error(
+                    f"The database {alias!r} stores {characters}, not every character.",
+                    hint="ALTER DATABASE … CHARACTER SET utf8mb4, and CONVERT TO CHARACTER SET "
+                    "utf8mb4 for each table that is there already.",
+                    id="automate.E011",
+                )
+            )
+    return found
+
+
+@register(Tags.database)
 def check_oauth(
     app_configs: Sequence[AppConfig] | None = None,
     databases: Sequence[str] | None = None,
@@ -219,6 +247,7 @@ def _wrong_values(chosen: Mapping[str, Any]) -> Iterator[CheckMessage]:
             hint=_did_you_mean(executor, EXECUTORS),
             id="automate.E005",
         )
+    yield from _wrong_wake_ups(chosen)
     for name, command in chosen.get("STDIO_SERVERS", {}).items():
         for problem in problems_of(str(name), command):
             yield Error(
@@ -236,6 +265,28 @@ def _wrong_values(chosen: Mapping[str, Any]) -> Iterator[CheckMessage]:
                 "'[::1]:8080'; no scheme, path, wildcard or network.",
                 id="automate.E006",
             )
+
+
+def _wrong_wake_ups(chosen: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    name, url = chosen.get("WAKE_UPS", "auto"), chosen.get("REDIS_URL", "")
+    if name not in WAKE_UPS:
+        yield Error(
+            f"AUTOMATE['WAKE_UPS'] is {name!r}, which is none that we know.",
+            hint=_did_you_mean(name, WAKE_UPS),
+            id="automate.E010",
+        )
+    elif name == "redis" and not url:
+        yield Error(
+            "AUTOMATE['WAKE_UPS'] is 'redis', and AUTOMATE['REDIS_URL'] is empty.",
+            hint="Set it to the address of the Redis, such as redis://127.0.0.1:6379/0.",
+            id="automate.E010",
+        )
+    elif url and name in ("auto", "redis") and find_spec("redis") is None:
+        yield Error(
+            "AUTOMATE['REDIS_URL'] is set, and redis cannot be imported.",
+            hint="Install django-automate with the extra 'redis'.",
+            id="automate.E010",
+        )
 
 
 def _wrong_key(position: int, reference: str) -> Iterator[CheckMessage]:

@@ -18,6 +18,9 @@ APPROVAL_DEFAULTS = ("annotations", "allow", "ask", "deny")
 EXECUTORS = ("thread", "celery", "tasks")
 """What `EXECUTOR` may name."""
 
+WAKE_UPS = ("auto", "redis", "postgres", "local")
+"""What `WAKE_UPS` may name."""
+
 MODEL_KEYS = (
     "MODEL",
     "BASE_URL",
@@ -67,6 +70,14 @@ class Settings:
     LEASE_SECONDS: float = 30.0
     """How long a turn belongs to the process that runs it without a sign of life. So long, and at
     most twice as long, it takes until the turn of a killed process goes on."""
+
+    WAKE_UPS: str = "auto"
+    """How processes tell each other that a turn has news, or shall stop: `redis`, `postgres`
+    (NOTIFY), `local` (they look for themselves, every second), or `auto`: Redis where `REDIS_URL`
+    is set, else NOTIFY where the database is PostgreSQL, else `local`."""
+
+    REDIS_URL: str = ""
+    """The Redis that carries wake-ups, as in `redis://127.0.0.1:6379/0`; nothing is kept there."""
 
     MCP_TIMEOUT: float = 30.0
     """Seconds for one tool call or one discovery, everything included; a server may set its own."""

@@ -1,101 +1,21 @@
 """The event log of a turn: one writer, any number of readers, no reader ever late for good.
 
-Rows are the truth. A wake-up only spares a reader its wait until the next look at them, so a
-lost wake-up costs `POLL_SECONDS` and never an event.
+Rows are the truth. A wake-up (`chat.wake_ups`) only spares a reader its wait until the next look
+at them.
 """
 
-import asyncio
-import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Iterable
 from typing import Any, Self
 from uuid import UUID
 
-from django.db import connections, router, transaction
+from django.db import connections, router
 from django.db.models import Max
 
 from .models import TurnEvent
-
-POLL_SECONDS = 1.0
-"""How long a reader waits for a wake-up before it looks by itself."""
+from .wake_ups import wake_ups
 
 TAKEN_OVER_GAP = 1_000
 """Numbers that whoever takes a turn over leaves to the process that had it."""
-
-Wake = Callable[[], object]
-
-
-class WakeUps:
-    """Tells readers in this process that a turn has something new. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._listeners: defaultdict[UUID, set[Wake]] = defaultdict(set)
-
-    def wake(self, turn_id: UUID) -> None:
-        """Wake every reader of this turn."""
-        with self._lock:
-            listeners = list(self._listeners.get(turn_id, ()))
-        for listener in listeners:
-            listener()
-
-    @contextmanager
-    def listen(self, turn_id: UUID, wake: Wake) -> Iterator[None]:
-        """Call `wake` at every piece of news, from the writer's thread, until the block ends."""
-        with self._lock:
-            self._listeners[turn_id].add(wake)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._listeners[turn_id].discard(wake)
-                if not self._listeners[turn_id]:
-                    del self._listeners[turn_id]
-
-
-wake_ups = WakeUps()
-
-
-class ThreadListener:
-    """Waits in a thread for news of one turn."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-
-    def wake(self) -> None:
-        """There is news."""
-        self._event.set()
-
-    def wait(self, seconds: float = POLL_SECONDS) -> None:
-        """Return at the next news, or after that many seconds."""
-        self._event.wait(seconds)
-        self._event.clear()
-
-
-class AsyncListener:
-    """Waits in an event loop for news of one turn; `wake` may be called from any thread."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._event = asyncio.Event()
-
-    def wake(self) -> None:
-        """There is news."""
-        try:
-            self._loop.call_soon_threadsafe(self._event.set)
-        except RuntimeError:  # the loop was closed while the writer went on
-            return
-
-    async def wait(self, seconds: float = POLL_SECONDS) -> None:
-        """Return at the next news, or after that many seconds."""
-        try:
-            await asyncio.wait_for(self._event.wait(), seconds)
-        except TimeoutError:
-            return
-        finally:
-            self._event.clear()
 
 
 class EventLog:
@@ -128,7 +48,7 @@ class EventLog:
         ]
         _insert(rows)
         self._seq += len(rows)
-        transaction.on_commit(partial(wake_ups.wake, self.turn_id))
+        wake_ups.announce([self.turn_id])
 
     def fold_text(self) -> None:
         """Delete the text events, once their text stands in the turn's messages."""

@@ -14,11 +14,13 @@ from django.db import close_old_connections, connections
 from automate_llm.cancellation import Cancellation
 
 from .models import Turn, lease
+from .wake_ups import STOP, wake_ups
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.4
-"""How often it is looked for stops that were asked for in another process."""
+"""How often it is looked for stops that were asked for in another process, where no wake-up says
+so at once."""
 
 _RENEWALS_PER_LEASE = 3
 
@@ -46,6 +48,7 @@ class Running:
 _lock = threading.Condition()
 _turns: dict[UUID, Running] = {}
 _watching = False
+_stop_wanted = False
 
 
 @contextmanager
@@ -62,7 +65,8 @@ def running(turn_id: UUID, owner: UUID, seconds: float) -> Iterator[Running]:
             _watching = True
         _turns[turn_id] = this
     try:
-        yield this
+        with wake_ups.listen(turn_id, _look_at_once, STOP):
+            yield this
     finally:
         this.cancellation.cancel()
         with _lock:
@@ -71,11 +75,25 @@ def running(turn_id: UUID, owner: UUID, seconds: float) -> Iterator[Running]:
 
 
 def cancel(turn_id: UUID) -> None:
-    """Close what the turn waits for, if it runs in this process."""
+    """Close what the turn waits for, in whichever process it runs."""
     with _lock:
         this = _turns.get(turn_id)
     if this is not None:
         this.cancellation.cancel()
+    else:
+        wake_ups.announce([turn_id], STOP)
+
+
+def _look_at_once() -> None:
+    """Another process asked for a stop; the rows say whether that is so, and of which turn."""
+    global _stop_wanted
+    with _lock:
+        _stop_wanted = True
+        _lock.notify_all()
+
+
+def _has_reason_to_look() -> bool:
+    return _stop_wanted or not _turns
 
 
 def turns_running() -> int:
@@ -85,11 +103,12 @@ def turns_running() -> int:
 
 def _watch() -> None:
     """Runs in a thread of its own while this process has turns."""
-    global _watching
+    global _watching, _stop_wanted
     renewed = time.monotonic()
     while True:
         with _lock:
-            _lock.wait_for(lambda: not _turns, timeout=LOOK_SECONDS)
+            _lock.wait_for(_has_reason_to_look, timeout=LOOK_SECONDS)
+            _stop_wanted = False
             if not _turns:
                 _watching = False
                 return
@@ -131,8 +150,8 @@ def _look(turns: list[Running], *, renew: bool) -> None:
 
 def _after_fork() -> None:
     """A forked process has none of its parent's turns, and none of its threads."""
-    global _lock, _watching
-    _lock, _watching = threading.Condition(), False
+    global _lock, _watching, _stop_wanted
+    _lock, _watching, _stop_wanted = threading.Condition(), False, False
     _turns.clear()
 
 

@@ -21,11 +21,11 @@ from django.shortcuts import get_object_or_404
 from django.utils.translation import get_language
 from django.views.decorators.http import require_GET
 
-from .events import AsyncListener, ThreadListener, wake_ups
 from .executors import executor
 from .frames import Batch, TurnReader
 from .models import Turn
 from .security import strict_content
+from .wake_ups import AsyncListener, ThreadListener, wake_ups
 
 HEARTBEAT_SECONDS = 15.0
 """How long a stream may be silent; proxies and dead connections are found out by it."""

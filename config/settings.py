@@ -124,6 +124,7 @@ AUTOMATE: dict[str, Any] = {
     "MCP_PRIVATE_HOSTS": ("127.0.0.1",),
     "NOTICE": os.environ.get("AUTOMATE_NOTICE", ""),
     "EXECUTOR": os.environ.get("AUTOMATE_EXECUTOR") or "thread",
+    "REDIS_URL": os.environ.get("REDIS_URL", ""),
 }
 
 REDIS_URL = os.environ.get("REDIS_URL", "")

@@ -18,6 +18,8 @@ if not os.environ.get("DATABASE_URL"):
     DATABASES["default"]["TEST"] = {  # noqa: F405
         "NAME": os.path.join(tempfile.mkdtemp(prefix="automate-tests-"), "test.sqlite3")
     }
+elif DATABASES["default"]["ENGINE"].endswith("mysql"):  # noqa: F405
+    DATABASES["default"]["TEST"] = {"CHARSET": "utf8mb4"}  # noqa: F405
 
 # One of the backends of tasks has tables, which the tests' database must have.
 if "django_tasks_db" not in INSTALLED_APPS:  # noqa: F405

@@ -6,6 +6,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
+import automate.fields
 import automate.validators
 
 
@@ -385,7 +386,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "name",
-                    models.CharField(
+                    automate.fields.ExactCharField(
                         help_text="The server's own name for it.",
                         max_length=100,
                         verbose_name="name",
@@ -393,7 +394,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "function_name",
-                    models.CharField(
+                    automate.fields.ExactCharField(
                         help_text="What the model calls it: the server's slug and the tool's name.",
                         max_length=64,
                         unique=True,
@@ -557,6 +558,15 @@ class Migration(migrations.Migration):
                     "id",
                     models.BigAutoField(
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "account",
+                    models.CharField(
+                        default="",
+                        editable=False,
+                        help_text="The user's key, empty for the site's own: a null is never a duplicate.",
+                        max_length=64,
                     ),
                 ),
                 ("token_data", models.TextField(blank=True, default="", editable=False)),
@@ -765,7 +775,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "uri",
-                    models.CharField(
+                    automate.fields.ExactCharField(
                         help_text="The server's own.", max_length=1000, verbose_name="address"
                     ),
                 ),
@@ -855,7 +865,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "name",
-                    models.CharField(
+                    automate.fields.ExactCharField(
                         help_text="The server's own name for it.",
                         max_length=100,
                         verbose_name="name",
@@ -901,15 +911,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="oauthtoken",
             constraint=models.UniqueConstraint(
-                fields=("server", "user"), name="automate_token_server_user"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="oauthtoken",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("user", None)),
-                fields=("server",),
-                name="automate_token_server_itself",
+                fields=("server", "account"), name="automate_token_server_account"
             ),
         ),
         migrations.AddConstraint(

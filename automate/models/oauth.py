@@ -196,6 +196,12 @@ class OAuthToken(models.Model):
         blank=True,
         verbose_name=_("user"),
     )
+    account = models.CharField(
+        max_length=64,
+        default="",
+        editable=False,
+        help_text=_("The user's key, empty for the site's own: a null is never a duplicate."),
+    )
     token_data = models.TextField(blank=True, default="", editable=False)
     connected_at = models.DateTimeField(_("connected"), null=True, blank=True)
     expires_at = models.DateTimeField(_("access ends"), null=True, blank=True)
@@ -222,16 +228,18 @@ class OAuthToken(models.Model):
         verbose_name = _("connected account")
         verbose_name_plural = _("connected accounts")
         constraints = [
-            models.UniqueConstraint(fields=["server", "user"], name="automate_token_server_user"),
             models.UniqueConstraint(
-                fields=["server"],
-                condition=models.Q(user=None),
-                name="automate_token_server_itself",
-            ),
+                fields=["server", "account"], name="automate_token_server_account"
+            )
         ]
 
     def __str__(self) -> str:
         return f"{self.server} ({self.user or '-'})"
+
+    def save(self, **options: Any) -> None:
+        """Store it under its account's name."""
+        self.account = str(self.user_id or "")
+        super().save(**options)
 
     @property
     def token(self) -> Token | None:

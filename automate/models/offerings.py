@@ -8,6 +8,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from automate.fields import ExactCharField
+
 from .servers import MCPServer
 
 Row = TypeVar("Row", bound="Offering")
@@ -78,7 +80,7 @@ class MCPResource(Offering):
         db_index=False,
         verbose_name=_("server"),
     )
-    uri = models.CharField(_("address"), max_length=1_000, help_text=_("The server's own."))
+    uri = ExactCharField(_("address"), max_length=1_000, help_text=_("The server's own."))
     name = models.CharField(_("name"), max_length=200)
     mime_type = models.CharField(_("media type"), max_length=100, blank=True, default="")
     size = models.PositiveBigIntegerField(_("bytes"), null=True, blank=True)
@@ -110,7 +112,7 @@ class MCPPrompt(Offering):
         db_index=False,
         verbose_name=_("server"),
     )
-    name = models.CharField(_("name"), max_length=100, help_text=_("The server's own name for it."))
+    name = ExactCharField(_("name"), max_length=100, help_text=_("The server's own name for it."))
     arguments = models.JSONField(
         _("arguments"),
         blank=True,

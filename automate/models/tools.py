@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from automate.definitions import Definition, definition_hash, schema_problem
+from automate.fields import ExactCharField
 from automate.validators import validate_permission
 from automate_llm.functions import function_name
 
@@ -94,8 +95,8 @@ class MCPTool(models.Model):
         db_index=False,
         verbose_name=_("server"),
     )
-    name = models.CharField(_("name"), max_length=100, help_text=_("The server's own name for it."))
-    function_name = models.CharField(
+    name = ExactCharField(_("name"), max_length=100, help_text=_("The server's own name for it."))
+    function_name = ExactCharField(
         _("function name"),
         max_length=64,
         unique=True,

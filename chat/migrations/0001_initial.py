@@ -7,6 +7,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
+import automate.fields
 import chat.files
 
 
@@ -226,7 +227,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "call_id",
-                    models.CharField(
+                    automate.fields.ExactCharField(
                         help_text="The model's own id for the call.",
                         max_length=200,
                         verbose_name="call id",
@@ -410,7 +411,9 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "key",
-                    models.CharField(help_text="The server's own name for it.", max_length=200),
+                    automate.fields.ExactCharField(
+                        help_text="The server's own name for it.", max_length=200
+                    ),
                 ),
                 (
                     "mode",

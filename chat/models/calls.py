@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from automate.fields import ExactCharField
 from automate.models import MCPTool
 
 from .conversations import Message
@@ -81,7 +82,7 @@ class ToolCall(models.Model):
         MCPTool, on_delete=models.SET_NULL, null=True, blank=True, related_name="calls"
     )
     tool_version = models.PositiveIntegerField(_("tool version"), null=True, blank=True)
-    call_id = models.CharField(
+    call_id = ExactCharField(
         _("call id"), max_length=200, help_text=_("The model's own id for the call.")
     )
     function_name = models.CharField(_("function name"), max_length=200)

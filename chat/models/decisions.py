@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from automate.fields import ExactCharField
 from automate.models import MCPTool
 from automate_llm.values import InputAnswer
 
@@ -210,7 +211,7 @@ class Question(models.Model):
     round = models.PositiveSmallIntegerField(
         default=1, help_text=_("A server may ask again after it has had its answers.")
     )
-    key = models.CharField(max_length=200, help_text=_("The server's own name for it."))
+    key = ExactCharField(max_length=200, help_text=_("The server's own name for it."))
     mode = models.CharField(_("mode"), max_length=4, choices=Mode.choices, default=Mode.FORM)
     message = models.TextField(_("message"), blank=True, default="")
     schema = models.JSONField(_("schema"), blank=True, default=dict)

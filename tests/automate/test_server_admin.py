@@ -163,7 +163,8 @@ def test_an_edit_writes_only_what_was_edited(admin_client: Client) -> None:
     with CaptureQueriesContext(connection) as queries:
         admin_client.post(page_of(server), form(name="Renamed"))
 
-    [update] = [q["sql"] for q in queries if q["sql"].startswith('UPDATE "automate_mcpserver"')]
+    start = f"UPDATE {connection.ops.quote_name('automate_mcpserver')}"
+    [update] = [q["sql"] for q in queries if q["sql"].startswith(start)]
     assert update.partition("WHERE")[0].count("=") == 1
 
 

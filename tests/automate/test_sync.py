@@ -17,6 +17,11 @@ from .making import add_server, listed
 Offering = Callable[..., None]
 
 
+def quoted(name: str) -> str:
+    """A table or column as the database's statements have it."""
+    return connection.ops.quote_name(name)
+
+
 def usable_names() -> list[str]:
     return sorted(MCPTool.objects.usable().values_list("name", flat=True))
 
@@ -108,7 +113,7 @@ def test_a_switch_that_is_turned_while_a_sync_stores_stays_as_it_was_turned(
 
     def turn_off_after_reading(execute: Any, sql: str, *rest: Any) -> Any:
         result = execute(sql, *rest)
-        if sql.startswith("SELECT") and '"input_schema"' in sql:
+        if sql.startswith("SELECT") and quoted("input_schema") in sql:
             MCPTool.objects.filter(enabled=True).disable()
         return result
 
@@ -185,7 +190,7 @@ def test_a_tool_deleted_while_its_server_was_asked_is_found_by_the_next_sync(
     synced: MCPServer,
 ) -> None:
     def delete_before_storing(execute: Any, sql: str, *rest: Any) -> Any:
-        if sql.startswith('UPDATE "automate_mcpserver"'):
+        if sql.startswith(f"UPDATE {quoted('automate_mcpserver')}"):
             MCPTool.objects.filter(name="fetch").delete()
         return execute(sql, *rest)
 
@@ -199,7 +204,7 @@ def test_a_list_stored_by_somebody_else_in_the_meantime_is_asked_for_again(
     synced: MCPServer,
 ) -> None:
     def store_before(execute: Any, sql: str, *rest: Any) -> Any:
-        if sql.startswith('UPDATE "automate_mcpserver"'):
+        if sql.startswith(f"UPDATE {quoted('automate_mcpserver')}"):
             with connection.cursor() as cursor:
                 cursor.cursor.execute("UPDATE automate_mcpserver SET tools_digest = 'other'")
         return execute(sql, *rest)

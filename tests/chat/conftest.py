@@ -16,6 +16,7 @@ from chat.engine import run_turn
 from chat.executors import stop_executor
 from chat.models import Turn
 from chat.submission import send_message
+from chat.wake_ups import wake_ups
 from tests.servers.mcp_sdk import Offer, SDKServer
 from tests.servers.scripted_model import Script, ScriptedModel
 
@@ -25,6 +26,13 @@ def _no_work_goes_on() -> Iterator[None]:
     """What a page of one test set to work must not meet the rows of the next."""
     yield
     stop_executor()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_is_heard(django_db_setup: None) -> Iterator[None]:
+    """A connection that listens must not keep the test database from being dropped."""
+    yield
+    wake_ups.close()
 
 
 @pytest.fixture

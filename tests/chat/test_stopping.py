@@ -12,9 +12,9 @@ from django.db import connection
 from automate.conf import conf
 from chat.context import model_messages
 from chat.engine import run_turn
-from chat.events import wake_ups
 from chat.models import ToolCall, Turn
 from chat.submission import stop_turn
+from chat.wake_ups import wake_ups
 from tests.servers.mcp_sdk import Offer
 from tests.servers.scripted_model import calls, silence, text
 

@@ -14,8 +14,9 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from chat.events import EventLog, wake_ups
+from chat.events import EventLog
 from chat.models import Message, ToolCall, Turn, TurnEvent
+from chat.wake_ups import wake_ups
 from tests.servers.site import Site
 
 from .rows import put
@@ -435,12 +436,12 @@ def test_a_closed_tab_leaves_no_listener_behind(site: Site, person: Client, turn
     log.append(Kind.TEXT, message=message.pk, text="Hello")
     browser = Browser(site, person, turn)
     browser.wait_for(1)
-    assert turn.pk in wake_ups._listeners
+    assert wake_ups.is_awaited(turn.pk)
 
     browser.leave()
 
     end = time.monotonic() + 10
-    while turn.pk in wake_ups._listeners:
+    while wake_ups.is_awaited(turn.pk):
         assert time.monotonic() < end, "the stream never ended"
         threading.Event().wait(0.005)
     connection.close()
