@@ -95,7 +95,6 @@ class Dispatcher:
             if call.status == Status.PENDING and (reason := self._checker.refusal(call)):
                 with transaction.atomic():
                     self._move(call, Status.REFUSED, error=reason[:500], finished_at=timezone.now())
-                    self._log.append(TurnEvent.Kind.CALL, call=call.pk)
             elif call.question_rounds:
                 self._answers[call.pk] = {
                     question.key: question.as_answer()
@@ -148,10 +147,14 @@ class Dispatcher:
         with transaction.atomic():
             self._fence()
             self._move(call, Status.RUNNING, started_at=timezone.now(), attempts=call.attempts + 1)
-            self._log.append(TurnEvent.Kind.CALL, call=call.pk)
 
     def _move(self, call: ToolCall, status: ToolCall.Status, **fields: Any) -> None:
-        """Change a call's row. Where it has moved on, somebody took this process for dead."""
+        """Change a call's row, and say so. Where it has moved on, another process has the turn.
+
+        The event goes first: it locks the turn's row, and whoever changes a call locks that one
+        before the call's, so that no two wait for each other.
+        """
+        self._log.append(TurnEvent.Kind.CALL, call=call.pk)
         if not call.move(status, **fields):
             self._fence()
             raise RuntimeError(f"The call {call.pk} is no longer {call.status}.")
@@ -199,7 +202,6 @@ class Dispatcher:
         with transaction.atomic():
             self._move(call, status, finished_at=timezone.now(), **fields)
             attach_files(call, files)
-            self._log.append(TurnEvent.Kind.CALL, call=call.pk)
 
     def _result(self, call: ToolCall, result: ToolResult) -> tuple[Status, dict[str, Any]]:
         failed = result.is_error
@@ -251,7 +253,6 @@ class Dispatcher:
                 task_id=asked.task_id,
             )
             Question.objects.bulk_create(questions)
-            self._log.append(TurnEvent.Kind.CALL, call=call.pk)
 
     def _progress(self, call: ToolCall, progress: Progress) -> None:
         now = time.monotonic()

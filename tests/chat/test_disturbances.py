@@ -4,16 +4,19 @@ import gc
 import os
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
+from django.utils import timezone
 
 from automate.models import MCPServer
 from automate.sync import sync_server
 from chat import running
+from chat.decisions import resolve
 from chat.engine import run_turn
 from chat.events import EventLog
 from chat.models import Conversation, ToolCall, Turn, TurnEvent
@@ -278,3 +281,90 @@ def test_many_turns_leave_no_thread_and_no_open_file_behind(
 
     until(lambda: threading.active_count() <= threads)
     assert open_files() <= files
+
+
+def test_a_clock_that_jumps_ahead_costs_no_call_and_repeats_none(
+    model: Any, ask: Any, shop: Any, user: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, jumps = timezone.now, [timedelta(hours=1)]
+
+    def jump() -> None:
+        monkeypatch.setattr(timezone, "now", lambda: now() + timedelta(hours=1))
+        assert recover_abandoned() == len(jumps)
+        jumps.clear()
+
+    peer = shop(Offer("order", handler=elsewhere(jump)))
+    model([calls(("shop__order", {"number": 1})), text("Done.")])
+    turn = finished(ask())
+
+    assert turn.status == Turn.Status.WAITING
+    call = turn.tool_calls.get()
+    assert call.status == ToolCall.Status.UNKNOWN
+    resolve(call, user, "done")
+    assert finished(turn).status == Turn.Status.DONE
+    assert len(peer.calls("order")) == 1
+
+
+def test_a_clock_that_jumps_back_leaves_a_turn_to_its_process(
+    model: Any, ask: Any, shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = timezone.now
+
+    def jump() -> None:
+        monkeypatch.setattr(timezone, "now", lambda: now() - timedelta(hours=1))
+        assert recover_abandoned() == 0
+
+    peer = shop(Offer("order", handler=elsewhere(jump)))
+    model([calls(("shop__order", {"number": 1})), text("Done.")])
+
+    assert finished(ask()).status == Turn.Status.DONE
+    assert len(peer.calls("order")) == 1
+
+
+def many_orders(count: int) -> Any:
+    return calls(*(("shop__order", {"number": number}) for number in range(count)))
+
+
+def test_a_model_that_asks_for_a_hundred_calls_at_once_is_held_to_the_limit(
+    model: Any, ask: Any, shop: Any
+) -> None:
+    peer = shop(Offer("order"))
+    model([many_orders(100), text("Done.")])
+
+    turn = finished(ask())
+
+    assert turn.status == Turn.Status.DONE
+    assert len(peer.calls("order")) == 25
+    assert turn.tool_calls.filter(status=ToolCall.Status.REFUSED).count() == 75
+    assert "25 tool calls" in turn.notice
+
+
+def test_a_model_that_asks_for_two_hundred_calls_at_once_is_told_to_stop(
+    model: Any, ask: Any, shop: Any
+) -> None:
+    peer = shop(Offer("order"))
+    model([many_orders(200), text("I am sorry.")])
+    turn = finished(ask())
+
+    assert turn.status == Turn.Status.FAILED
+    assert "more than 128 tool calls" in turn.notice
+    assert peer.calls("order") == []
+    assert finished(ask("Then one.", conversation=turn.conversation)).status == Turn.Status.DONE
+
+
+def test_a_sweep_and_a_result_at_one_moment_do_not_wait_for_each_other(
+    model: Any, ask: Any, shop: Any, started: Any
+) -> None:
+    """Both change the call and lock its turn; in another order they would wait for ever."""
+    peer = shop(Offer("order"))
+    for _ in range(10):
+        model([calls(("shop__order", {"number": 1})), text("Done.")])
+        turn = ask()
+        thread = started(turn)
+        while thread.is_alive():
+            let_lease_run_out(Turn.objects.filter(pk=turn.pk))
+            recover_abandoned()
+        turn.refresh_from_db()
+        assert turn.status in (Turn.Status.DONE, Turn.Status.QUEUED, Turn.Status.WAITING)
+        assert len(peer.calls("order")) <= 1
+        peer.requests.clear()
