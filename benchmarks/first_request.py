@@ -88,7 +88,7 @@ def _ours(count: int) -> Contender:
         turn = site.asked_turn()
         watch = Stopwatch()
         hooked = patch(
-            "chat.engine.provider_for", lambda alias: _ToFirstEvent(provider_for(alias), watch)
+            "chat.requesting.provider_for", lambda alias: _ToFirstEvent(provider_for(alias), watch)
         )
         with hooked:
             watch.__enter__()

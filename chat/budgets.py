@@ -4,7 +4,6 @@ Each model request is checked before it is made and counted when it has ended, s
 used goes over a budget by the requests under way at most.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,7 +16,8 @@ from django.utils.translation import gettext_lazy as _lazy
 from automate.conf import Settings
 from automate_llm.providers.base import Usage
 
-from .models import DailyUsage, Turn
+from .models import Turn
+from .usage import Used, add_usage, used_on
 
 NO_BUDGET = "automate_chat.no_budget"
 """The permission of people for whom no budget holds."""
@@ -84,14 +84,9 @@ class Spending:
         of_site = self._settings.SITE_DAILY_TOKENS, self._settings.SITE_DAILY_COST
         if own == of_site == (None, None):
             return
-        rows = DailyUsage.objects.filter(day=today())
-        if of_site == (None, None):
-            rows = rows.filter(user=self._user)
-        used = rows.used(self._user)
-        if reason := (
-            _spent(own, (used["own_tokens"], used["own_cost"]), _OWN)
-            or _spent(of_site, (used["all_tokens"], used["all_cost"]), _SITE)
-        ):
+        by_all = of_site != (None, None)
+        own_use, all_use = used_on(today(), self._user.pk, by_all=by_all)
+        if reason := _spent(own, own_use, _OWN) or _spent(of_site, all_use, _SITE):
             # Asked for last: it is a query or two, and hardly ever needed.
             if self._user.has_perm(NO_BUDGET):
                 return
@@ -102,9 +97,7 @@ class Spending:
         cost = self._price.of(usage) if self._price is not None else Decimal(0)
         self._turn.cost = min(self._turn.cost + cost, _MAX_COST)
         if usage.prompt_tokens or usage.completion_tokens:
-            DailyUsage.objects.add(
-                today(), self._user.pk, usage.prompt_tokens, usage.completion_tokens, cost
-            )
+            add_usage(today(), self._user.pk, usage.prompt_tokens, usage.completion_tokens, cost)
 
 
 _OWN = (
@@ -117,9 +110,10 @@ _SITE = (
 )
 
 
-def _spent(limits: Iterable[Any], used: Iterable[Any], sentences: Iterable[Any]) -> str:
+def _spent(limits: tuple[Any, Any], used: Used, sentences: tuple[Any, Any]) -> str:
     """The sentence for the first limit that is reached; empty where none is."""
-    for limit, amount, sentence in zip(limits, used, sentences, strict=True):
+    amounts = Decimal(used.tokens), used.cost
+    for limit, amount, sentence in zip(limits, amounts, sentences, strict=True):
         if limit is not None and amount >= Decimal(str(limit)):
             return str(sentence)
     return ""

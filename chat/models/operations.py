@@ -1,13 +1,12 @@
 """What operators look at: the processes that run turns, and what people have used."""
 
 import uuid
-from datetime import date
 from decimal import Decimal
 from typing import Any, Self
 
 from django.conf import settings
-from django.db import models, transaction
-from django.db.models import F, Q, Sum
+from django.db import models
+from django.db.models import F, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -55,47 +54,18 @@ class Worker(models.Model):
 
 
 class DailyUsageQuerySet(models.QuerySet["DailyUsage"]):
-    def add(
-        self, day: date, user_id: Any, prompt_tokens: int, completion_tokens: int, cost: Decimal
-    ) -> None:
-        """Add to this person's day by one `UPDATE`; the first of a day makes its row."""
-        more: dict[str, Any] = {
-            "prompt_tokens": F("prompt_tokens") + prompt_tokens,
-            "completion_tokens": F("completion_tokens") + completion_tokens,
-        }
-        if cost:
-            more["cost"] = F("cost") + cost
-        row = self.filter(day=day, user_id=user_id)
-        if not row.update(**more):
-            with transaction.atomic(using=self.db):
-                # Of several workers that make it at once, one does, and all go on.
-                self.bulk_create([DailyUsage(day=day, user_id=user_id)], ignore_conflicts=True)
-            row.update(**more)
-
     def totals(self) -> dict[str, Any]:
-        """What all of these days come to: `all_tokens` and `all_cost`."""
-        return self.aggregate(all_tokens=_total(_TOKENS, 0), all_cost=_total(F("cost"), Decimal(0)))
-
-    def used(self, user: Any) -> dict[str, Any]:
-        """The totals, and what of them is this person's: `own_tokens` and `own_cost`."""
-        own = Q(user=user)
+        """What all of these come to: `all_tokens` and `all_cost`."""
         return self.aggregate(
-            all_tokens=_total(_TOKENS, 0),
-            all_cost=_total(F("cost"), Decimal(0)),
-            own_tokens=_total(_TOKENS, 0, own),
-            own_cost=_total(F("cost"), Decimal(0), own),
+            all_tokens=Coalesce(
+                Sum(F("prompt_tokens") + F("completion_tokens")),
+                0,
+                output_field=models.BigIntegerField(),
+            ),
+            all_cost=Coalesce(
+                Sum("cost"), Decimal(0), output_field=models.DecimalField(decimal_places=6)
+            ),
         )
-
-
-_TOKENS = F("prompt_tokens") + F("completion_tokens")
-
-
-def _total(of: Any, nothing: Any, only: Q | None = None) -> Coalesce:
-    is_money = isinstance(nothing, Decimal)
-    field: Any = models.DecimalField(max_digits=20, decimal_places=6)
-    return Coalesce(
-        Sum(of, filter=only), nothing, output_field=field if is_money else models.BigIntegerField()
-    )
 
 
 class DailyUsage(models.Model):

@@ -18,6 +18,7 @@ from chat import budgets
 from chat.budgets import Price, price_of
 from chat.engine import run_turn
 from chat.models import DailyUsage, Turn
+from chat.usage import add_usage
 from tests.servers.mcp_sdk import Offer
 from tests.servers.scripted_model import calls, chunk, raw_chunks, text, usage_chunk
 
@@ -214,7 +215,7 @@ def test_threads_that_begin_a_day_together_lose_no_token(user: Any) -> None:
         try:
             together.wait()
             for _ in range(20):
-                DailyUsage.objects.add(DAY, user.pk, 3, 2, Decimal("0.000001"))
+                add_usage(DAY, user.pk, 3, 2, Decimal("0.000001"))
         finally:
             connection.close()
 
