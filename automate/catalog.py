@@ -1,8 +1,8 @@
 """The tools that a chat may call, ready to be sent to a model.
 
-A turn costs one narrow query: what it lists is compared with what this process has prepared
-before, and only a definition that is not yet prepared is read and serialised. Everything kept is
-found by the content it was made of, so nothing has to be told when a row changes.
+A turn costs one narrow query, and one for the rules. What they list is compared with what this
+process has prepared before, and only a definition that is not yet prepared is read and serialised.
+Everything kept is found by the content it was made of, so nothing has to be told of a change.
 """
 
 import logging
@@ -10,20 +10,19 @@ import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Generic, TypeVar
-
-from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import AnonymousUser
 
 from automate_llm.exceptions import SchemaError
 from automate_llm.functions import definitions_array, function_definition
 
-from .models import MCPTool
+from .models import MCPServer, MCPTool
+from .models.permissions import User, permissions_lacked
+from .policy import Outline, Policy, Scope
 
 logger = logging.getLogger(__name__)
 
-User = AbstractBaseUser | AnonymousUser
 Key = TypeVar("Key", bound=Hashable)
 Kept = TypeVar("Kept")
 
@@ -52,10 +51,10 @@ class BoundedCache(Generic[Key, Kept]):
     def get(self, key: Key) -> Kept | None:
         """What was kept under this key, if it still is."""
         with self._lock:
-            if key not in self._kept:
+            if (kept := self._kept.get(key)) is None:
                 return None
             self._kept.move_to_end(key)
-            return self._kept[key][0]
+            return kept[0]
 
     def keep(self, key: Key, value: Kept, size: int) -> None:
         """Keep a value that takes this many bytes; the longest unused make room for it."""
@@ -69,24 +68,39 @@ class BoundedCache(Generic[Key, Kept]):
                 self._bytes -= freed
 
 
-Row = tuple[int, str, str]
-"""A tool's key, its function name and the hash of its definition."""
+Row = tuple[int, str, str, int, str, str]
+"""A tool's key, function name and definition hash, its server, and the permissions it requires."""
 
 # About what the strings and tuples of one row take beside the definition's own text.
 _ROW_BYTES = 400
 _SHOWN = ("function_name", "definition_hash", "description", "input_schema")
 
+_LISTED = ("pk", "function_name", "definition_hash", "server_id", *MCPTool.PERMISSIONS)
+# What a function of the site's own may look at without a further query for each tool.
+_UNREAD = ("input_schema", "output_schema", "approved_definition")
+
+_ALL_SHOWN = Outline()
+_required_permissions = itemgetter(4, 5)
+_listed = MCPTool.objects.usable().order_by("function_name").values_list(*_LISTED)
 _catalogs: BoundedCache[tuple[Row, ...], Catalog] = BoundedCache(32_000_000)
 _definitions: BoundedCache[tuple[str, str], bytes] = BoundedCache(32_000_000)
 
 
 def catalog_for(user: User) -> Catalog:
     """The tools that this person's chat may call now, in an order that does not change."""
-    rows: tuple[Row, ...] = tuple(
-        MCPTool.objects.usable_by(user)
-        .order_by("function_name")
-        .values_list("pk", "function_name", "definition_hash")
-    )
+    if not user.is_active:
+        return Catalog()
+    # A copy of one query that was put together before costs less than putting it together again.
+    rows: tuple[Row, ...] = tuple(_listed.all())
+    policy = Policy(user)
+    lacked = permissions_lacked(user, set(map(_required_permissions, rows)))
+    outline = policy.outline if policy.hook is None else _outline_of_each(policy, rows)
+    if lacked or outline != _ALL_SHOWN:
+        rows = tuple(
+            row
+            for row in rows
+            if _required_permissions(row) not in lacked and outline.shows(row[0], row[3])
+        )
     if not rows:
         return Catalog()
     return _catalogs.get(rows) or _prepared(rows)
@@ -105,21 +119,33 @@ def tool_for_call(user: User, function_name: str) -> MCPTool | None:
     return tool if tool.usable_by(user) else None
 
 
+def _outline_of_each(policy: Policy, rows: tuple[Row, ...]) -> Outline:
+    """What is hidden where a function of the site's own must look at each tool."""
+    servers = MCPServer.objects.in_bulk({row[3] for row in rows})
+    hidden = {row[0] for row in rows}
+    for tool in MCPTool.objects.usable().defer(*_UNREAD).order_by():
+        if tool.pk in hidden and tool.server_id in servers:
+            tool.server = servers[tool.server_id]
+            if policy.shows(tool):
+                hidden.remove(tool.pk)
+    return Outline(Scope(tools=hidden))
+
+
 def _prepared(rows: tuple[Row, ...]) -> Catalog:
     """The catalog of exactly these rows; a tool that has changed since then is left out of it."""
-    known = {row: _definitions.get(row[1:]) for row in rows}
-    missing = [row[0] for row, definition in known.items() if definition is None]
+    known = {row[:3]: _definitions.get(row[1:3]) for row in rows}
+    missing = [pk for (pk, _name, _hash), definition in known.items() if definition is None]
     for tool in MCPTool.objects.filter(pk__in=missing).only(*_SHOWN):
         definition = _definition(tool)
         key = tool.function_name, tool.definition_hash
         _definitions.keep(key, definition, len(definition) + _ROW_BYTES)
         known[(tool.pk, *key)] = definition
-    shown = [(row, entry) for row in rows if (entry := known[row])]
+    shown = [(row, entry) for row in rows if (entry := known[row[:3]])]
     catalog = Catalog(
         definitions=definitions_array(entry for _, entry in shown) if shown else b"",
-        tool_ids=MappingProxyType({name: pk for (pk, name, _), _ in shown}),
+        tool_ids=MappingProxyType({row[1]: row[0] for row, _ in shown}),
     )
-    if None not in (known[row] for row in rows):
+    if None not in (known[row[:3]] for row in rows):
         _catalogs.keep(rows, catalog, len(catalog.definitions) + _ROW_BYTES * len(rows))
     return catalog
 

@@ -101,6 +101,10 @@ class Settings:
     of a tool that only reads, by the operator's word or else the server's, is allowed, any other
     asks."""
 
+    POLICY: str = ""
+    """The dotted path of the site's own word on a call: `decide(user, tool, arguments)` answers
+    "allow", "ask", "deny", or `None` for no opinion; without arguments, on the tool as a whole."""
+
     APPROVAL_SECONDS: float = 86_400.0
     """How long an approval or a question waits for its person; then the call is not made."""
 

@@ -6,9 +6,6 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from automate_llm.exceptions import SchemaError
-from automate_llm.schemas import check_schema
-
 from .conf import conf
 from .stdio import PREFIX
 
@@ -110,13 +107,3 @@ def validate_permission(value: str) -> None:
     """A Django permission, as `user.has_perm` takes it."""
     if not _PERMISSION.fullmatch(value):
         raise ValidationError(_("Write app_label.codename."), code="permission")
-
-
-def validate_argument_schema(value: object) -> None:
-    """A JSON Schema that arguments can be checked against within the limits."""
-    if not isinstance(value, dict):
-        raise ValidationError(_("Write a JSON Schema: an object."), code="schema")
-    try:
-        check_schema(value)
-    except SchemaError as exc:
-        raise ValidationError(str(exc), code="schema") from None

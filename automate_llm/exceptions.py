@@ -17,6 +17,7 @@
     │   └── InputRequired           no failure: a person must answer before the tool goes on
     ├── SchemaError                 a tool's schema cannot be held to its limits
     ├── InvalidArguments            the arguments do not fit the tool's schema
+    │   └── UncheckableArguments    they are larger than what can be checked
     └── ModelError                  a request to the model failed
         ├── ModelUnavailable        no connection, a time-out, 429 or 5xx: worth another try
         ├── ModelRefused            the model's server refused the request
@@ -153,6 +154,10 @@ class InvalidArguments(AutomateError):
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = tuple(problems)
+
+
+class UncheckableArguments(InvalidArguments):
+    """They are beyond what is checked; whether they would fit is not known."""
 
 
 class ModelError(AutomateError):

@@ -380,12 +380,9 @@ _RULES: dict[str, _Rule] = {
     "required": _Walk.names,
     "dependentRequired": _Walk.names_by_name,
     **_for_each(_Walk.list_of_data, "enum examples"),
-    **_for_each(
-        _Walk.subschema, "additionalItems additionalProperties contains contentSchema else"
-    ),
-    **_for_each(
-        _Walk.subschema, "if not propertyNames then unevaluatedItems unevaluatedProperties"
-    ),
+    **_for_each(_Walk.subschema, "additionalItems additionalProperties contains contentSchema"),
+    **_for_each(_Walk.subschema, "else if not propertyNames then unevaluatedItems"),
+    **_for_each(_Walk.subschema, "unevaluatedProperties"),
     **_for_each(_Walk.subschemas, "allOf anyOf oneOf prefixItems"),
     **_for_each(_Walk.named_subschemas, "$defs definitions dependentSchemas properties"),
     "patternProperties": _Walk.patterns_of_names,
@@ -397,3 +394,6 @@ _RULES: dict[str, _Rule] = {
     "$recursiveAnchor": _Walk.recursive_anchor,
     "$vocabulary": _kind(_is_vocabulary, "an object of true and false"),
 }
+
+KEYWORDS = frozenset(_RULES) | {"$id", "const", "default"}
+"""All that mean something; other words may stand in a schema, and nothing is held to them."""

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any
 
 from .evaluation import Evaluation, Program
-from .exceptions import InvalidArguments, SchemaError
+from .exceptions import InvalidArguments, SchemaError, UncheckableArguments
 from .patterns import MAX_SUBJECT, Clock, TooLong, TooSlow
 from .problems import sentence
 from .schemas import ENCODE, NUL, canonical_bytes, examine, nested_deeper
@@ -83,6 +83,7 @@ def validate_arguments(
 
     Raises:
         InvalidArguments: they do not fit; `problems` are sentences for the model, at most 8.
+        UncheckableArguments: one of these, where they are too large to be known to fit or not.
         SchemaError: the schema is broken, or the check could not be ended within its limits.
     """
     if type(arguments) is not dict:
@@ -147,7 +148,7 @@ def _undecided(
                 "simplify its patterns and references."
             )
         case TooLong():
-            return InvalidArguments(
+            return UncheckableArguments(
                 [f"$ holds a text of over {MAX_SUBJECT:,} characters that must match a pattern."]
             )
         case _:
@@ -163,14 +164,20 @@ def _check_limits(value: Any) -> None:
         text = ENCODE(value)
         size = len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError:
-        raise InvalidArguments(["$ holds half a surrogate pair, which is no character."]) from None
+        raise UncheckableArguments(
+            ["$ holds half a surrogate pair, which is no character."]
+        ) from None
     except (TypeError, ValueError, RecursionError):
-        raise InvalidArguments(
+        raise UncheckableArguments(
             ["$ must be plain JSON with finite numbers, not nested too deep."]
         ) from None
     if size > MAX_ARGUMENTS:
-        raise InvalidArguments([f"$ has {size:,} bytes; at most {MAX_ARGUMENTS:,} are allowed."])
+        raise UncheckableArguments(
+            [f"$ has {size:,} bytes; at most {MAX_ARGUMENTS:,} are allowed."]
+        )
     if "\\u0000" in text and NUL.search(text):
-        raise InvalidArguments(["$ holds a NUL character (\\u0000); leave it out."])
+        raise UncheckableArguments(["$ holds a NUL character (\\u0000); leave it out."])
     if isinstance(value, dict | list) and nested_deeper(value, MAX_DEPTH):
-        raise InvalidArguments([f"$ is nested deeper than {MAX_DEPTH} levels; make it flatter."])
+        raise UncheckableArguments(
+            [f"$ is nested deeper than {MAX_DEPTH} levels; make it flatter."]
+        )

@@ -55,9 +55,11 @@ class CallChecker:
         tool = tool_for_call(self._user, call.function_name)
         if tool is None or tool.pk != call.tool_id or tool.version != call.tool_version:
             return _("The tool has changed, or cannot be used any more. It was not run.")
-        verdict = Policy(self._user).verdict(tool, call.arguments)
+        verdict = Policy(self._user).verdict(tool, call.arguments or {})
         if verdict.decision == Decision.DENY:
             return _denied(verdict)
+        if verdict.decision == Decision.ASK and not self._is_allowed(call, tool):
+            return _("This call needs a person's approval by now. It was not run.")
         call.tool = tool
         return ""
 
@@ -125,6 +127,14 @@ class CallChecker:
             status=ToolCall.Status.UNKNOWN,
         )
         return {(call.function_name, canonical(call.arguments)) for call in unknown.defer("result")}
+
+    def _is_allowed(self, call: ToolCall, tool: MCPTool) -> bool:
+        """Whether a person's word covers the call as it stands."""
+        given = Approval.objects.filter(call=call, status=Approval.Status.APPROVED)
+        given = given.filter(arguments_hash=arguments_hash(call.arguments))
+        if tool.needs_second_person:
+            given = given.filter(needs_second_person=True)
+        return given.exists() or self._is_granted(tool)
 
     def _is_granted(self, tool: MCPTool) -> bool:
         if tool.needs_second_person:

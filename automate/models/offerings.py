@@ -2,14 +2,13 @@
 
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import AnonymousUser
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from automate.fields import ExactCharField
 
+from .permissions import User, permissions_lacked
 from .servers import MCPServer
 
 Row = TypeVar("Row", bound="Offering")
@@ -20,9 +19,17 @@ class OfferingQuerySet(models.QuerySet[Row], Generic[Row]):
         """Those that a chat may offer now."""
         return self.filter(enabled=True, available=True, server__enabled=True)
 
-    def usable_by(self, user: AbstractBaseUser | AnonymousUser) -> Self:
-        """Those that this person's chat may offer now; nobody without an active account has any."""
-        return self.usable() if user.is_active else self.none()
+    def usable_by(self, user: User) -> Self:
+        """Those that this person's chat may offer now.
+
+        Nobody without an active account has any, nor without the permission that a server requires.
+        """
+        if not user.is_active:
+            return self.none()
+        where = "server__required_permission"
+        required = self.usable().exclude(**{where: ""}).order_by().values_list(where).distinct()
+        lacked = [permission for (permission,) in permissions_lacked(user, required)]
+        return self.usable().exclude(**{f"{where}__in": lacked})
 
     def enable(self) -> int:
         """Switch them on."""

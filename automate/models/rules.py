@@ -1,29 +1,56 @@
 """What operators say on who may call which tools, and when somebody is asked first."""
 
-from typing import Any, Self
+from collections.abc import Iterable, Sequence
+from typing import Self, cast
 
 from django.conf import settings
-from django.contrib.auth.models import Group
-from django.db import models
+from django.contrib.auth.models import Group, PermissionsMixin
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from automate.validators import validate_argument_schema
+from automate.definitions import schema_problem
+from automate.rule_schemas import loopholes, misspellings
 
+from .permissions import User
 from .servers import MCPServer
 from .tools import MCPTool
 
 
 class ToolRuleQuerySet(models.QuerySet["ToolRule"]):
-    def concerning(self, user: Any) -> Self:
-        """Rules for everybody, for this person, and for the groups that the person is in."""
-        everybody = Q(user=None, group=None)
-        return self.filter(everybody | Q(user_id=user.pk) | Q(group__user=user.pk)).distinct()
+    def concerning(self, user: User) -> list["ToolRule"]:
+        """Rules for everybody, for this person, and for the groups that the person is in.
+
+        One query, and a second where there are rules for groups: a join over the members of large
+        groups costs more.
+        """
+        named = Q(user=None) if user.pk is None else Q(user=None) | Q(user_id=user.pk)
+        rules = list(self.filter(named))
+        if any(rule.group_id for rule in rules):
+            groups = {None, *cast(PermissionsMixin, user).groups.values_list("pk", flat=True)}
+            rules = [rule for rule in rules if rule.group_id in groups]
+        return rules
+
+    def of_tools_for_everybody(self, tools: Iterable[MCPTool]) -> Self:
+        """What is said of all calls of these very tools, by whomever."""
+        return self.filter(tool__in=list(tools), user=None, group=None, argument_schema=None)
+
+    def decide_for_everybody(self, tools: Sequence[MCPTool], decision: "ToolRule.Decision") -> int:
+        """From now on this is what is said of all calls of each of these tools.
+
+        Rules for their servers, for some people or for some arguments stay. Returns how many tools.
+        """
+        with transaction.atomic(using=self.db):
+            self.of_tools_for_everybody(tools).delete()
+            self.bulk_create([ToolRule(tool=tool, decision=decision) for tool in tools])
+        return len(tools)
 
 
 class ToolRule(models.Model):
-    """Allow, ask or deny calls of some tools by some people.
+    """Allow, ask or deny calls of some tools by some people, all or those with some arguments.
 
     Of the rules that concern a call, deny wins, then ask, then allow.
     """
@@ -40,7 +67,7 @@ class ToolRule(models.Model):
         blank=True,
         related_name="rules",
         verbose_name=_("server"),
-        help_text=_("All its tools. With neither server nor tool: all tools."),
+        help_text=_("All its tools, also later ones. With neither server nor tool: all tools."),
     )
     tool = models.ForeignKey(
         MCPTool,
@@ -57,7 +84,7 @@ class ToolRule(models.Model):
         blank=True,
         related_name="+",
         verbose_name=_("group"),
-        help_text=_("With neither group nor user: everybody."),
+        help_text=_("All its members. With neither group nor user: everybody."),
     )
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -67,15 +94,24 @@ class ToolRule(models.Model):
         related_name="+",
         verbose_name=_("user"),
     )
-    decision = models.CharField(_("decision"), max_length=5, choices=Decision.choices)
+    decision = models.CharField(
+        _("decision"),
+        max_length=5,
+        choices=Decision.choices,
+        help_text=_(
+            "Of all rules for a call, deny wins, then ask, then allow. Whoever is denied all calls "
+            "of a tool does not see it."
+        ),
+    )
     argument_schema = models.JSONField(
         _("only for arguments that fit"),
         null=True,
         blank=True,
         default=None,
-        validators=[validate_argument_schema],
         help_text=_(
-            "A JSON Schema; the rule is for calls whose arguments fit it. Empty: for all of them."
+            "A JSON Schema: the rule is for calls whose arguments fit it. Empty: for all calls. "
+            'Up to 50: {"properties": {"amount": {"type": "number", "maximum": 50}}, '
+            '"required": ["amount"]}. Above 50: "exclusiveMinimum" instead of "maximum".'
         ),
     )
     note = models.CharField(
@@ -83,7 +119,7 @@ class ToolRule(models.Model):
         max_length=300,
         blank=True,
         default="",
-        help_text=_("Why; people see it where they are asked or denied."),
+        help_text=_("Why. People and the model see it where they are asked or denied."),
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now)
 
@@ -95,10 +131,14 @@ class ToolRule(models.Model):
         ordering = ["pk"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(server=None) | Q(tool=None), name="automate_rule_server_or_tool"
+                condition=Q(server=None) | Q(tool=None),
+                name="automate_rule_server_or_tool",
+                violation_error_message=_("Choose a server or one tool, not both."),
             ),
             models.CheckConstraint(
-                condition=Q(user=None) | Q(group=None), name="automate_rule_user_or_group"
+                condition=Q(user=None) | Q(group=None),
+                name="automate_rule_user_or_group",
+                violation_error_message=_("Choose a group or one person, not both."),
             ),
         ]
 
@@ -106,3 +146,30 @@ class ToolRule(models.Model):
         what = self.tool or self.server or _("all tools")
         who = self.user or self.group or _("everybody")
         return f"{self.get_decision_display()}: {what}, {who}"
+
+    def clean(self) -> None:
+        """Refuse what contradicts itself, or would be for other calls than its operator means."""
+        if self.argument_schema == {}:
+            self.argument_schema = None
+        errors = {}
+        if self.server_id and self.tool_id:
+            errors["tool"] = _("Choose a server or one tool, not both.")
+        if self.group_id and self.user_id:
+            errors["user"] = _("Choose a group or one person, not both.")
+        if errors:
+            raise ValidationError(errors)
+        if problems := self.argument_problems():
+            raise ValidationError({"argument_schema": problems})
+
+    def argument_problems(self) -> list[str]:
+        """Why the rule cannot be held against arguments, or is for others than it seems to be."""
+        if self.argument_schema is None:
+            return []
+        if not isinstance(self.argument_schema, dict):
+            return [gettext("Write a JSON Schema: an object.")]
+        if problem := schema_problem(self.argument_schema):
+            return [problem]
+        found = list(misspellings(self.argument_schema))
+        if self.decision == self.Decision.ALLOW:
+            found += loopholes(self.argument_schema)
+        return found

@@ -166,7 +166,10 @@ class MCPServer(models.Model):
         blank=True,
         default="",
         validators=[validate_permission],
-        help_text=_("app_label.codename: only people who have it may use its tools."),
+        help_text=_(
+            "app_label.codename, such as orders.view_order: only people who have it, themselves or "
+            "by a group, may use what this server offers. Empty: everybody."
+        ),
     )
 
     settled_protocol = models.CharField(max_length=10, blank=True, default="", editable=False)

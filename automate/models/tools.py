@@ -5,8 +5,6 @@ from datetime import datetime
 from functools import reduce
 from typing import ClassVar, Self
 
-from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import AnonymousUser
 from django.db import models
 from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
@@ -18,6 +16,7 @@ from automate.validators import validate_permission
 from automate_llm.functions import function_name
 
 from . import reviews
+from .permissions import User, permissions_lacked
 from .servers import MCPServer
 
 
@@ -30,9 +29,19 @@ class MCPToolQuerySet(models.QuerySet["MCPTool"]):
         """Tools that wait for somebody to look at them."""
         return self.filter(available=True).exclude(review=MCPTool.Review.APPROVED)
 
-    def usable_by(self, user: AbstractBaseUser | AnonymousUser) -> Self:
-        """Tools that this person's chat may call now; nobody without an active account has any."""
-        return self.usable() if user.is_active else self.none()
+    def usable_by(self, user: User) -> Self:
+        """Tools that this person's chat may call now, but for what rules and the site's hook say.
+
+        Nobody without an active account has any, nor without the permission that one requires.
+        """
+        if not user.is_active:
+            return self.none()
+        usable = self.usable()
+        required = usable.exclude(**dict.fromkeys(MCPTool.PERMISSIONS, "")).order_by()
+        lacked = permissions_lacked(user, required.values_list(*MCPTool.PERMISSIONS).distinct())
+        for pair in lacked:
+            usable = usable.exclude(**dict(zip(MCPTool.PERMISSIONS, pair, strict=True)))
+        return usable
 
     def approve(self) -> int:
         """Trust the definitions as they stand; a new tool is switched on by it.
@@ -86,6 +95,9 @@ class MCPTool(models.Model):
         "server__enabled": True,
     }
     """What every field must be for a chat to call the tool."""
+
+    PERMISSIONS = ("required_permission", "server__required_permission")
+    """Where a tool says which permissions a person must have."""
 
     # The unique constraint below begins with the server, so that an index of its own is not needed.
     server = models.ForeignKey(
@@ -141,12 +153,19 @@ class MCPTool(models.Model):
         choices=Effect.choices,
         blank=True,
         default=Effect.UNSAID,
-        help_text=_("Your own word on what it does; it outranks the server's."),
+        help_text=_(
+            "Your own word on what it does; it outranks the server's. A tool that only reads is "
+            "called without asking, unless a rule or the site's settings say otherwise; one that "
+            "only reads or may safely run twice is called again by itself after a crash."
+        ),
     )
     needs_second_person = models.BooleanField(
         _("needs a second person"),
         default=False,
-        help_text=_("Each call waits until somebody other than who chats has approved it."),
+        help_text=_(
+            "Each call that is not denied waits until somebody other than who chats has approved "
+            "it; that takes the permission “Can approve tool calls that need a second person”."
+        ),
     )
     required_permission = models.CharField(
         _("required permission"),
@@ -154,7 +173,10 @@ class MCPTool(models.Model):
         blank=True,
         default="",
         validators=[validate_permission],
-        help_text=_("app_label.codename: only people who have it may use the tool."),
+        help_text=_(
+            "app_label.codename, such as orders.refund_order: only people who have it, themselves "
+            "or by a group, see the tool. Empty: everybody."
+        ),
     )
     schema_error = models.CharField(
         _("schema error"),
@@ -205,9 +227,10 @@ class MCPTool(models.Model):
             reduce(getattr, path.split("__"), self) == value for path, value in self.USABLE.items()
         )
 
-    def usable_by(self, user: AbstractBaseUser | AnonymousUser) -> bool:
+    def usable_by(self, user: User) -> bool:
         """Whether this person's chat may call it now; the same rule as of the queryset."""
-        return user.is_active and self.usable
+        required = self.required_permission, self.server.required_permission
+        return user.is_active and self.usable and not permissions_lacked(user, [required])
 
     @property
     def waiting_since(self) -> datetime | None:
