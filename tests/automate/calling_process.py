@@ -1,18 +1,38 @@
-"""A process of the site that makes one call: `python -m … DATABASE SERVER USER`.
+"""Processes of the site that each make one call: `python -m … DATABASE SERVER USER HOW_MANY`.
 
-It says "ready", waits for a line, calls, and says what came of it.
+It says "ready", waits for a line, lets all call at once, and prints what came of each.
 """
 
+import os
 import sys
 
 import django
 from django.conf import settings
 
 
-def main(database: str, server_id: str, user_id: str) -> None:
-    """Make the call with this user's account."""
+def main(database: str, server_id: str, user_id: str, processes: str) -> None:
+    """Make the calls with this user's account, each in a fork of this process."""
     settings.DATABASES["default"]["NAME"] = database
     django.setup()
+    gate, opening = os.pipe()
+    children = []
+    for _ in range(int(processes)):
+        child = os.fork()
+        if not child:
+            os.close(opening)
+            os.read(gate, 1)  # ends when nobody holds the other end any more
+            os.write(sys.stdout.fileno(), f"{outcome(server_id, user_id)}\n".encode())
+            os._exit(0)
+        children.append(child)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    os.close(opening)
+    for child in children:
+        os.waitpid(child, 0)
+
+
+def outcome(server_id: str, user_id: str) -> str:
+    """What one call says."""
     from django.contrib.auth.models import User
 
     from automate.models import MCPServer
@@ -21,12 +41,10 @@ def main(database: str, server_id: str, user_id: str) -> None:
 
     server = MCPServer.objects.get(pk=server_id)
     client = MCPClient(server.for_user(User.objects.get(pk=user_id)))
-    print("ready", flush=True)
-    sys.stdin.readline()
     try:
-        print(client.execute_tool("search", {}), flush=True)
+        return str(client.execute_tool("search", {}))
     except MCPClientError as exc:
-        print(f"{type(exc).__name__}: {exc}", flush=True)
+        return f"{type(exc).__name__}: {exc}"
 
 
 if __name__ == "__main__":

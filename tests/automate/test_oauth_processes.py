@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -35,30 +34,19 @@ def outcomes(processes: int, server_id: int, user_id: int) -> list[str]:
         str(connection.settings_dict["NAME"]),
         str(server_id),
         str(user_id),
+        str(processes),
     ]
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
-    with ExitStack() as running:
-        started = [
-            running.enter_context(
-                subprocess.Popen(
-                    command,
-                    cwd=ROOT,
-                    env=environment,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                )
-            )
-            for _ in range(processes)
-        ]
-        for process in started:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-        for process in started:
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        return [process.communicate(timeout=60)[0].strip() for process in started]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        return process.communicate("go\n", timeout=60)[0].splitlines()
 
 
 def test_an_expired_token_is_renewed_once_by_all_processes(oauth_peer: OAuthServer) -> None:

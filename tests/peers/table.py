@@ -7,7 +7,7 @@ prints the table that `docs/mcp.md` holds.
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from .features import COLUMNS, FEATURES, Feature
@@ -43,9 +43,15 @@ def collected() -> Peers:
         text=True,
         check=True,
     )
+    return peers_in(done.stdout.splitlines())
+
+
+def peers_in(node_ids: Iterable[str]) -> Peers:
+    """The names of the peers, read off what pytest calls the tests of this folder."""
     peers: dict[str, list[str]] = {}
-    for test, name in re.findall(r"^tests/peers/\S+::(\w+)\[([^\]]+)\]$", done.stdout, re.M):
-        peers.setdefault(test, []).append(name)
+    for node_id in node_ids:
+        if found := re.fullmatch(r"tests/peers/\S+::(\w+)\[([^\]]+)\]", node_id):
+            peers.setdefault(found[1], []).append(found[2])
     return peers
 
 

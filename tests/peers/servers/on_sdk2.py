@@ -1,5 +1,6 @@
 """The toolbox on the official Python SDK's 2.x line."""
 
+import asyncio
 from typing import Annotated
 
 from mcp.server.caching import CacheHint
@@ -94,11 +95,23 @@ async def restock(ctx: Context) -> str:
     return "done"
 
 
+seen = asyncio.Event()
+
+
 @server.tool()
 async def hang_up(ctx: Context) -> str:
-    """Close the stream, and answer all the same."""
+    """Close the stream once the client has seen something of it, and answer all the same."""
+    await ctx.report_progress(0)
+    await seen.wait()
     await ctx.close_sse_stream()
     return "still here"
+
+
+@server.tool()
+async def see() -> str:
+    """Say that the stream of `hang_up` has begun to arrive."""
+    seen.set()
+    return "seen"
 
 
 if asked.transport == "stdio":
