@@ -24,7 +24,7 @@ _EXAMPLES = {
 
 def sentence(problem: Problem) -> str:
     """Where it is (`$` stands for the arguments), what was expected, and what was there."""
-    text = f"{_path(problem.path)} {_predicate(problem)}."
+    text = f"{path_text(problem.path)} {_predicate(problem)}."
     return text if len(text) <= MAX_SENTENCE else f"{text[: MAX_SENTENCE - 1]}…"
 
 
@@ -35,7 +35,8 @@ def _predicate(problem: Problem) -> str:
     return describe(problem)
 
 
-def _path(path: list[str | int]) -> str:
+def path_text(path: list[str | int]) -> str:
+    """Where something is in the arguments, which `$` stands for."""
     text = "$"
     for token in path:
         if isinstance(token, int):
@@ -113,7 +114,7 @@ def _forms(problem: Problem) -> str:
     for each in problem.context:
         first.setdefault(each.branch, each)
     told = [
-        f"({index}) {'it' if not each.path else _path(each.path)[1:].lstrip('.')} "
+        f"({index}) {'it' if not each.path else path_text(each.path)[1:].lstrip('.')} "
         f"{_predicate(each)[:110]}"
         for index, each in enumerate(list(first.values())[:3], start=1)
     ]

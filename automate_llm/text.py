@@ -1,5 +1,6 @@
 """Text from servers without what a person cannot see and a model still reads."""
 
+import json
 import re
 
 # Controls but \n and \t, soft hyphen, joiners and fillers, Arabic and bidi marks, Mongolian and
@@ -25,3 +26,8 @@ def clean_text(text: str, limit: int) -> str:
     text = _SURROGATE.sub("\ufffd", _HIDDEN.sub("", text))
     data = text.encode()
     return text if len(data) <= limit else data[:limit].decode(errors="ignore")
+
+
+def escaped_hidden(text: str) -> str:
+    """JSON with the hidden characters of its strings as escapes, so that a person sees them."""
+    return _HIDDEN.sub(lambda found: json.dumps(found[0])[1:-1], text)

@@ -27,3 +27,13 @@ class MessageForm(SubmissionForm):
         What the form itself refuses (a NUL) is left to the rules of sending.
         """
         return str(self.data.get("text", "")).replace("\r\n", "\n")
+
+
+class ReasonForm(forms.Form):
+    """Why somebody does not allow a call."""
+
+    def reason(self) -> str:
+        """The words as written; whatever cannot be stored is left out."""
+        return (
+            str(self.data.get("reason", "")).replace("\x00", "").encode(errors="replace").decode()
+        )

@@ -87,7 +87,7 @@ class TurnReader:
     """Reads the log of one turn from a point on. For one thread at a time.
 
     `after` is the number of the last event that the page has. `csrf_token` goes into the forms
-    that the end of a turn brings.
+    that calls and the end of a turn bring.
     """
 
     def __init__(self, turn_id: UUID, after: int, language: str | None, csrf_token: str) -> None:
@@ -147,7 +147,7 @@ class TurnReader:
                     yield self._message(message, last.seq)
             elif kind == Kind.CALL:
                 for call in pages.calls().filter(pk=last.data["call"]):
-                    yield frame(Kind.CALL, _call(call), last.seq)
+                    yield frame(Kind.CALL, self._call(call), last.seq)
             elif kind == Kind.WAITING:
                 yield frame(Kind.WAITING, {"words": str(Turn.Status.WAITING.label)}, last.seq)
             elif kind == Kind.PROGRESS:
@@ -160,8 +160,17 @@ class TurnReader:
 
     def _message(self, message: Message, seq: int | None = None) -> bytes:
         self._complete.add(message.pk)
-        html = render_to_string("chat/partials/message.html", {"message": message})
+        context = {"message": message, "csrf_token": self._csrf_token}
+        html = render_to_string("chat/partials/message.html", context)
         return frame(Kind.MESSAGE, {"message": message.pk, "html": html}, seq)
+
+    def _call(self, call: ToolCall) -> Data:
+        words = ""
+        if call.status == ToolCall.Status.RUNNING:
+            words = _("Running %(tool)s") % {"tool": visible_text(call.title or call.function_name)}
+        context = {"call": call, "csrf_token": self._csrf_token}
+        html = render_to_string("chat/partials/tool_call.html", context)
+        return {"call": call.pk, "message": call.message_id, "html": html, "words": words}
 
     def _ending(self, seq: int | None = None) -> Iterator[bytes]:
         """Messages that the page may hold only in part, then the end itself.
@@ -217,14 +226,6 @@ def _run(event: TurnEvent) -> tuple[str, int]:
     if event.kind in (Kind.TEXT, Kind.MESSAGE):
         return event.kind, event.data["message"]
     return event.kind, -event.seq
-
-
-def _call(call: ToolCall) -> Data:
-    words = ""
-    if call.status == ToolCall.Status.RUNNING:
-        words = _("Running %(tool)s") % {"tool": visible_text(call.title or call.function_name)}
-    html = render_to_string("chat/partials/tool_call.html", {"call": call})
-    return {"call": call.pk, "message": call.message_id, "html": html, "words": words}
 
 
 def _progress(data: Data) -> Data:

@@ -19,7 +19,7 @@ from automate.models import MCPServer, MCPTool
 from automate.secrets import resolve_secret
 from automate_llm.exceptions import SecretUnavailable
 
-from .models import CallFile, Conversation, Message, ToolCall, Turn
+from .models import CallFile, Conversation, Message, Question, ToolCall, ToolCallQuerySet, Turn
 
 RECENT_CONVERSATIONS = 100
 SUGGESTIONS = 4
@@ -61,10 +61,12 @@ def messages() -> QuerySet[Message]:
     return found.prefetch_related(Prefetch("tool_calls", calls()))
 
 
-def calls() -> QuerySet[ToolCall]:
-    """Tool calls with their files, and without their results in full."""
+def calls() -> ToolCallQuerySet:
+    """Tool calls with their files and what people decided, and without their results in full."""
     files = CallFile.objects.select_related("file")
-    found = ToolCall.objects.defer("result").prefetch_related(Prefetch("files", files))
+    questions = Question.objects.order_by("pk")
+    found = ToolCall.objects.defer("result").select_related("approval__decided_by", "resolved_by")
+    found = found.prefetch_related(Prefetch("files", files), Prefetch("questions", questions))
     return found.order_by("pk")
 
 

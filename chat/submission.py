@@ -91,10 +91,16 @@ def _begin(conversation: Conversation, submission: UUID) -> Turn:
         with transaction.atomic():
             turn = Turn.objects.create(conversation=conversation, submission=submission)
     except IntegrityError:
-        raise TurnInProgress(_("The assistant is still answering.")) from None
+        raise TurnInProgress(_in_progress(conversation)) from None
     Conversation.objects.filter(pk=conversation.pk).update(updated_at=timezone.now())
     submit_turn(turn)
     return turn
+
+
+def _in_progress(conversation: Conversation) -> str:
+    if conversation.turns.filter(status=Turn.Status.WAITING).exists():
+        return _("The assistant waits for your decision. Decide, or stop it first.")
+    return _("The assistant is still answering.")
 
 
 def _clean(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import downloads, streams, views
+from . import decision_views, downloads, streams, views
 
 app_name = "chat"
 urlpatterns = [
@@ -16,4 +16,10 @@ urlpatterns = [
     path("turns/<uuid:turn_id>/events/", streams.events, name="events"),
     path("turns/<uuid:turn_id>/stop/", views.stop, name="stop"),
     path("turns/<uuid:turn_id>/retry/", views.retry, name="retry"),
+    path("inbox/", decision_views.inbox, name="inbox"),
+    path("inbox/link/", decision_views.inbox_link, name="inbox-link"),
+    path("approvals/<int:approval_id>/decide/", decision_views.decide, name="decide"),
+    path("questions/<int:question_id>/answer/", decision_views.answer, name="answer"),
+    path("calls/<int:call_id>/resolve/", decision_views.resolve, name="resolve"),
+    path("grants/<int:grant_id>/revoke/", decision_views.revoke, name="revoke"),
 ]

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
-from django_htmx.http import trigger_client_event
+from django_htmx.http import reswap, retarget, trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
 from . import pages
@@ -16,6 +16,7 @@ from .forms import MessageForm, SubmissionForm
 from .models import Conversation, Turn
 from .security import chat_page
 from .submission import TurnInProgress, retry_turn, send_message, stop_turn
+from .waiting import Refusal
 
 MAX_DRAFT_CHARACTERS = 500
 
@@ -32,7 +33,7 @@ def index(request: HttpRequest) -> HttpResponse:
 def conversation(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
     """A conversation as it stands; an answer under way goes on by the stream of its turn."""
     executor().start()  # after a restart, the first look finds what the last process left
-    return _conversation(request, _owned_conversation(request, conversation_id))
+    return conversation_page(request, _owned_conversation(request, conversation_id))
 
 
 @require_GET
@@ -40,7 +41,7 @@ def conversation(request: HttpRequest, conversation_id: uuid.UUID) -> HttpRespon
 def conversations(request: HttpRequest) -> HttpResponse:
     """The list of conversations, as the part of a page that it is."""
     limit = None if "all" in request.GET else pages.RECENT_CONVERSATIONS
-    context = _history(request, limit) | {"current": request.GET.get("current", "")}
+    context = history_context(request, limit) | {"current": request.GET.get("current", "")}
     return render(request, "chat/partials/history.html", context)
 
 
@@ -94,7 +95,7 @@ def delete(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
         doomed.delete()
         return redirect("chat:index")
     context = {"conversation": doomed, "is_answering": is_answering}
-    return render(request, "chat/delete.html", context | _history(request))
+    return render(request, "chat/delete.html", context | history_context(request))
 
 
 def _owned_conversation(request: HttpRequest, conversation_id: uuid.UUID) -> Conversation:
@@ -106,9 +107,10 @@ def _owned_turn(request: HttpRequest, turn_id: uuid.UUID) -> Turn:
     return get_object_or_404(owned, pk=turn_id)
 
 
-def _history(
+def history_context(
     request: HttpRequest, limit: int | None = pages.RECENT_CONVERSATIONS
 ) -> dict[str, Any]:
+    """What every page needs for its list of conversations."""
     periods, is_cut = pages.history(request.user, limit)
     return {"periods": periods, "history_is_cut": is_cut}
 
@@ -123,12 +125,20 @@ def _new_conversation(
         "error": error,
         "submission": uuid.uuid4(),
     }
-    return render(request, "chat/conversation.html", context | _history(request), status=status)
+    context |= history_context(request)
+    return render(request, "chat/conversation.html", context, status=status)
 
 
-def _conversation(
-    request: HttpRequest, shown: Conversation, draft: str = "", error: str = "", status: int = 200
+def conversation_page(
+    request: HttpRequest,
+    shown: Conversation,
+    draft: str = "",
+    error: str = "",
+    *,
+    refusal: Refusal | None = None,
+    status: int = 200,
 ) -> HttpResponse:
+    """A conversation; with what was typed and why it was not taken, where that is so."""
     turns = pages.turns(shown)
     context = {
         "conversation": shown,
@@ -137,9 +147,11 @@ def _conversation(
         "answering": next((turn for turn in turns if not turn.finished), None),
         "draft": draft,
         "error": error,
+        "refusal": refusal,
         "submission": uuid.uuid4(),
     }
-    return render(request, "chat/conversation.html", context | _history(request), status=status)
+    context |= history_context(request)
+    return render(request, "chat/conversation.html", context, status=status)
 
 
 def _begun(request: HttpRequest, turn: Turn) -> HttpResponse:
@@ -155,10 +167,11 @@ def _refused(
     request: HttpRequest, shown: Conversation | None, error: str, status: int, draft: str = ""
 ) -> HttpResponse:
     if HtmxDetails(request):
-        return render(request, "chat/partials/error.html", {"error": error}, status=status)
+        told = render(request, "chat/partials/error.html", {"error": error}, status=status)
+        return reswap(retarget(told, "#composer-error"), "innerHTML")
     if shown is None:
         return _new_conversation(request, draft, error, status)
-    return _conversation(request, shown, draft, error, status)
+    return conversation_page(request, shown, draft, error, status=status)
 
 
 def _to_conversation(shown: Conversation) -> HttpResponseRedirect:

@@ -36,6 +36,11 @@ class ApprovalQuerySet(models.QuerySet["Approval"]):
             return self.filter(own)
         return self.filter(own | (Q(needs_second_person=True) & ~Q(user=user)))
 
+    def visible_to(self, user: Any) -> Self:
+        """Approvals that this person may know of: those they may decide, and all their own."""
+        decidable = Approval.objects.decidable_by(user).values("pk")
+        return self.filter(Q(user=user) | Q(pk__in=decidable))
+
 
 class Approval(models.Model):
     """A call that a person must allow: bound to whose it is, its arguments and its tool's version.
@@ -126,6 +131,10 @@ class Approval(models.Model):
 
 
 class ToolGrantQuerySet(models.QuerySet["ToolGrant"]):
+    def owned_by(self, user: Any) -> Self:
+        """Grants that this person has given."""
+        return self.filter(user=user)
+
     def in_force(self) -> Self:
         """Grants that their person has not taken back."""
         return self.filter(revoked_at=None)

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from django import template
+from django.template import Context
 from django.template.defaultfilters import floatformat
 from django.template.loader import get_template
 from django.utils.safestring import SafeString, mark_safe
@@ -11,9 +12,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from automate.conf import conf
-from chat import pages
+from chat import pages, waiting
 from chat.models import ToolCall, Turn
 from chat.rendering import render_stored_markdown, visible_text
+from chat.schema_fields import json_text as as_json
 
 MAX_SHOWN_CHARACTERS = 12_000
 """Of one call's arguments or result; the row keeps the whole."""
@@ -45,6 +47,36 @@ def notice() -> str:
     return conf().NOTICE
 
 
+@register.simple_tag(takes_context=True)
+def ask(context: Context, call: ToolCall) -> waiting.Ask | None:
+    """What the call's card asks of its reader, with what was typed where it was not taken."""
+    return waiting.asked(call, context.get("refusal"))
+
+
+@register.simple_tag
+def count_waiting(user: Any) -> int:
+    """How many calls wait for this person's word."""
+    return waiting.count_waiting_for(user)
+
+
+@register.filter
+def json_text(value: Any) -> str:
+    """A value as JSON, with nothing hidden in it, and cut where it is very long."""
+    return _shortened(as_json(value))
+
+
+@register.filter
+def whole_arguments(call: ToolCall) -> str:
+    """The arguments to the last character, for who is to allow them."""
+    return as_json(call.arguments)
+
+
+@register.filter
+def decision_words(call: ToolCall) -> str:
+    """What a person has decided about the call; empty where nobody has, or had to."""
+    return waiting.decision_words(call)
+
+
 @register.filter
 def markdown(text: str) -> SafeString:
     """What a model wrote, as safe HTML."""
@@ -68,7 +100,7 @@ def arguments_text(call: ToolCall) -> str:
     """The arguments, indented; as the model wrote them where they are no JSON."""
     if call.arguments is None:
         return _shortened(call.arguments_text)
-    return _shortened(_indented(call.arguments))
+    return _shortened(as_json(call.arguments))
 
 
 @register.filter
@@ -77,7 +109,7 @@ def result_text(call: ToolCall) -> str:
     text = call.result_text
     if text[:1] in ("{", "[") and len(text) <= MAX_SHOWN_CHARACTERS:
         try:
-            return _shortened(_indented(json.loads(text)))
+            return _shortened(as_json(json.loads(text)))
         except ValueError:
             return _shortened(text)
     return _shortened(text)
@@ -118,10 +150,6 @@ def seconds(turn: Turn) -> float | None:
     if turn.started_at is None or turn.finished_at is None:
         return None
     return (turn.finished_at - turn.started_at).total_seconds()
-
-
-def _indented(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def _shortened(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import { addCopyButtons } from "./code.js";
 import * as composer from "./composer.js";
+import * as decisions from "./decisions.js";
 import * as scroll from "./scroll.js";
 import * as theme from "./theme-button.js";
 import { TurnStream } from "./stream.js";
@@ -22,6 +23,7 @@ function followAll() {
 theme.start();
 scroll.start();
 composer.start();
+decisions.start();
 addCopyButtons(document);
 followAll();
 scroll.toLatest();

@@ -7,6 +7,14 @@ const field = document.getElementById("text");
 
 const isAnswering = () => form.querySelector("[data-stop]") !== null;
 
+const waits = () => document.querySelector("[data-activity][data-state=waiting]:not([hidden])");
+
+/** Say why nothing can be sent now; what waits for a person would wait on, so it is shown too. */
+function refuse() {
+  announce(word(waits() ? "waitsForYou" : "stillAnswering"));
+  if (waits()) showError(word("waitsForYou"));
+}
+
 /** Browsers that cannot size a field by its content are helped. */
 function grow() {
   if (CSS.supports("field-sizing", "content")) return;
@@ -18,7 +26,7 @@ function onKey(event) {
   // 229 is what a key of an input method looks like where `isComposing` is already over.
   if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
   event.preventDefault();
-  if (isAnswering()) announce(word("stillAnswering"));
+  if (isAnswering()) refuse();
   else if (field.value.trim()) form.requestSubmit(form.querySelector("[data-send]"));
 }
 
@@ -61,6 +69,7 @@ export function setActions(html) {
   const made = box.content.firstElementChild;
   old.replaceWith(made);
   window.htmx?.process(made);
+  clearError();
   if (hadFocus) field.focus();
 }
 

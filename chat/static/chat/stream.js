@@ -18,7 +18,7 @@ export class TurnStream {
     this.onVisibility = () => (document.hidden ? this.close() : this.open());
     document.addEventListener("visibilitychange", this.onVisibility);
     if (!document.hidden) this.open();
-    announce(word("answering"));
+    announce(this.state === "waiting" ? this.place.textContent : word("answering"));
   }
 
   open() {
@@ -26,11 +26,11 @@ export class TurnStream {
     const source = (this.source = new EventSource(`${this.url}?after=${this.last}`));
     source.onopen = () => {
       this.tries = 0;
-      if (this.isLost) this.say(word("answering"));
-      this.isLost = false;
+      if (this.lost) this.say(this.lost.words, this.lost.state);
+      this.lost = null;
     };
     source.onerror = () => this.failed(source);
-    for (const kind of ["text", "message", "call", "progress", "status", "gone"]) {
+    for (const kind of ["text", "message", "call", "progress", "waiting", "status", "gone"]) {
       source.addEventListener(kind, (event) => {
         if (event.lastEventId) this.last = Number(event.lastEventId);
         this[kind](JSON.parse(event.data));
@@ -45,7 +45,7 @@ export class TurnStream {
 
   failed(source) {
     if (source !== this.source || this.ended) return;
-    this.isLost = true;
+    this.lost ??= { words: this.place.textContent, state: this.state };
     this.tries += 1;
     if (source.readyState === EventSource.CLOSED || this.tries > MAX_SILENT_TRIES) {
       this.end();
@@ -81,20 +81,22 @@ export class TurnStream {
   }
 
   message(data) {
-    this.put(data.html, this.message_element(data.message));
+    window.htmx?.process(this.put(data.html, this.message_element(data.message)));
   }
 
   call(data) {
     const place = this.message_element(data.message).querySelector("[data-calls]");
     const old = document.getElementById(`call-${data.call}`);
+    const hadFocus = old?.contains(document.activeElement);
     const put = this.put(data.html, old ?? place.appendChild(document.createElement("div")));
     if (old && old.dataset.touched) put.open = old.open;
-    if (old?.contains(document.activeElement) || old === document.activeElement) {
-      put.querySelector("summary").focus();
-    }
+    if (hadFocus) put.querySelector("summary").focus();
+    window.htmx?.process(put);
     if (data.words) {
       this.say(data.words);
       announce(data.words);
+    } else if (this.state === "waiting") {
+      this.say(word("answering"));
     }
   }
 
@@ -108,9 +110,16 @@ export class TurnStream {
     place.querySelector("[data-progress-words]").textContent = data.words;
   }
 
+  waiting(data) {
+    this.say(data.words, "waiting");
+    announce(data.words);
+    window.htmx?.trigger(document.body, "waiting-changed");
+  }
+
   status(data) {
     this.end();
-    this.turn.querySelector("[data-activity]").hidden = true;
+    window.htmx?.trigger(document.body, "waiting-changed");
+    this.activity.hidden = true;
     const footer = this.put(data.footer, this.turn.querySelector("[data-footer]"));
     window.htmx?.process(footer);
     announce(data.words);
@@ -128,9 +137,21 @@ export class TurnStream {
     document.removeEventListener("visibilitychange", this.onVisibility);
   }
 
-  say(words) {
-    const place = this.turn.querySelector("[data-activity-words]");
-    if (place.textContent !== words) place.textContent = words;
+  say(words, state = "running") {
+    if (this.place.textContent !== words) this.place.textContent = words;
+    this.activity.dataset.state = state;
+  }
+
+  get activity() {
+    return this.turn.querySelector("[data-activity]");
+  }
+
+  get place() {
+    return this.activity.querySelector("[data-activity-words]");
+  }
+
+  get state() {
+    return this.activity.dataset.state;
   }
 
   message_element(number) {
@@ -138,7 +159,7 @@ export class TurnStream {
     if (found) return found;
     const made = document.getElementById("message-template").content.cloneNode(true).firstElementChild;
     made.id = `message-${number}`;
-    this.turn.querySelector("[data-activity]").before(made);
+    this.activity.before(made);
     return made;
   }
 

@@ -1,0 +1,200 @@
+"""What waits for a person: found, counted, and made ready to be shown with its forms."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from . import pages
+from .models import Approval, ApprovalQuerySet, Question, ToolCall, ToolGrant, Turn
+from .schema_forms import SchemaForm
+
+MAX_EDITABLE_CHARACTERS = 100_000
+"""Longer arguments can be approved or denied, but not changed in a browser."""
+
+Status = ToolCall.Status
+
+_DECIDED: Mapping[str, Any] = {
+    Approval.Status.APPROVED: gettext_lazy("Allowed by %(who)s."),
+    Approval.Status.DENIED: gettext_lazy("Not allowed by %(who)s."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A decision that was not taken: why, and what the person had sent."""
+
+    call_id: int
+    why: str
+    data: Mapping[str, Any] | None = None
+    question_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAsked:
+    """One question of a server, with its form or its address."""
+
+    question: Question
+    form: SchemaForm | None = None
+
+    @property
+    def host(self) -> str:
+        """Whose page the address leads to."""
+        return urlsplit(self.question.url).netloc
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a call's card asks of its reader."""
+
+    call: ToolCall
+    approval: Approval | None = None
+    arguments: SchemaForm | None = None
+    questions: list[QuestionAsked] = field(default_factory=list)
+    is_unknown: bool = False
+    is_overdue: bool = False
+    why_not: str = ""
+
+    @property
+    def may_run_again(self) -> bool:
+        """Whether its turn still waits to hear what became of it."""
+        return self.call.turn.status == Turn.Status.WAITING
+
+
+def calls_waiting_for(user: Any) -> list[ToolCall]:
+    """Calls in this person's own conversations that need their word, oldest first."""
+    found = pages.calls().owned_by(user).filter(_needs_owner())
+    return list(found.select_related("turn__conversation"))
+
+
+def calls_of_others_waiting_for(user: Any) -> list[ToolCall]:
+    """Calls of other people that this one may allow as the second person, oldest first."""
+    decidable = _second_persons(user).values("pk")
+    found = pages.calls().filter(status=Status.WAITING, approval__in=decidable)
+    return list(found.select_related("approval__user"))
+
+
+def count_waiting_for(user: Any) -> int:
+    """How many calls need this person's word."""
+    own = ToolCall.objects.owned_by(user).filter(_needs_owner()).count()
+    return own + _second_persons(user).count()
+
+
+def grants_of(user: Any) -> QuerySet[ToolGrant]:
+    """The tools that this person lets run without asking, latest first."""
+    found = ToolGrant.objects.owned_by(user).in_force().order_by("-pk")
+    return found.select_related("tool__server", "conversation").defer(
+        "tool__input_schema", "tool__output_schema", "tool__approved_definition"
+    )
+
+
+def asked(call: ToolCall, refusal: Refusal | None = None) -> Ask | None:
+    """What the call's card asks now; nothing where it asks nothing.
+
+    `refusal` is a decision on it that was not taken: its forms then hold what was typed.
+    """
+    mine = refusal if refusal is not None and refusal.call_id == call.pk else None
+    why_not = mine.why if mine is not None else ""
+    if call.is_unresolved:
+        return Ask(call, is_unknown=True, why_not=why_not)
+    if call.status == Status.WAITING:
+        approval = _open_approval(call)
+        if approval is not None:
+            return Ask(
+                call,
+                approval=approval,
+                arguments=arguments_form(approval, call, mine.data if mine else None),
+                is_overdue=approval.expires_at <= timezone.now(),
+                why_not=why_not,
+            )
+        questions = [
+            QuestionAsked(each, question_form(each, _data_for(each, mine)))
+            for each in call.questions.all()
+            if each.status == Question.Status.WAITING
+        ]
+        overdue = any(each.question.expires_at <= timezone.now() for each in questions)
+        return Ask(call, questions=questions, is_overdue=overdue, why_not=why_not)
+    return Ask(call, why_not=why_not) if why_not else None
+
+
+def decision_words(call: ToolCall) -> str:
+    """What a person has decided about the call; empty where nobody has, or had to."""
+    try:
+        approval = call.approval
+    except Approval.DoesNotExist:
+        approval = None
+    said = []
+    if approval is not None and (words := _DECIDED.get(approval.status)):
+        said.append(words % {"who": approval.decided_by or _("a person")})
+        if approval.original_arguments is not None:
+            said.append(_("The arguments were changed."))
+    if call.resolved_by is not None:
+        said.append(_("%(who)s said what became of it.") % {"who": call.resolved_by})
+    return " ".join(map(str, said))
+
+
+def arguments_form(
+    approval: Approval, call: ToolCall, data: Mapping[str, Any] | None = None
+) -> SchemaForm | None:
+    """The arguments to be approved, as a form; nothing where they are too much for one."""
+    tool, prefix = approval.tool, f"call-{call.pk}"
+    if tool is None or len(call.arguments_text) > MAX_EDITABLE_CHARACTERS:
+        return None
+    return SchemaForm(
+        tool.input_schema,
+        call.arguments or {},
+        _from_form(data, prefix),
+        prefix=prefix,
+        key=tool.definition_hash,
+    )
+
+
+def question_form(question: Question, data: Mapping[str, Any] | None = None) -> SchemaForm | None:
+    """The form that a server's question asks to be filled in; nothing for one with an address."""
+    if question.mode != Question.Mode.FORM:
+        return None
+    named = question.schema.get("properties")
+    defaults = {
+        name: part["default"]
+        for name, part in (named if isinstance(named, dict) else {}).items()
+        if isinstance(part, dict) and "default" in part
+    }
+    prefix = f"question-{question.pk}"
+    return SchemaForm(question.schema, defaults, _from_form(data, prefix), prefix=prefix, asks=True)
+
+
+def _from_form(data: Mapping[str, Any] | None, prefix: str) -> Mapping[str, Any] | None:
+    """What was sent, where it comes from a page that showed the form."""
+    return data if data is not None and f"{prefix}-shown" in data else None
+
+
+def _data_for(question: Question, refusal: Refusal | None) -> Mapping[str, Any] | None:
+    if refusal is None or refusal.question_id != question.pk:
+        return None
+    return refusal.data
+
+
+def _open_approval(call: ToolCall) -> Approval | None:
+    try:
+        approval = call.approval
+    except Approval.DoesNotExist:
+        return None
+    return approval if approval.status == Approval.Status.WAITING else None
+
+
+def _needs_owner() -> Q:
+    """Calls that wait for their own person, not for a second one."""
+    second = Q(approval__status=Approval.Status.WAITING, approval__needs_second_person=True)
+    unknown = Q(status=Status.UNKNOWN, resolved_by=None, turn__status=Turn.Status.WAITING)
+    return (Q(status=Status.WAITING) & ~second) | unknown
+
+
+def _second_persons(user: Any) -> ApprovalQuerySet:
+    """Approvals that this one may decide for others; rights are looked up only where some wait."""
+    wanted = Approval.objects.waiting().filter(needs_second_person=True).exclude(user=user)
+    return wanted.decidable_by(user) if wanted.exists() else wanted.none()
