@@ -47,6 +47,12 @@ def notice() -> str:
     return conf().NOTICE
 
 
+@register.simple_tag
+def longest_message() -> int:
+    """How many characters a message may have."""
+    return conf().MAX_MESSAGE_CHARACTERS
+
+
 @register.simple_tag(takes_context=True)
 def ask(context: Context, call: ToolCall) -> waiting.Ask | None:
     """What the call's card asks of its reader, with what was typed where it was not taken."""

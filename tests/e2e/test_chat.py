@@ -229,6 +229,22 @@ def test_a_message_that_is_too_long_is_refused_and_stays(
     assert Turn.objects.count() == 1
 
 
+def test_a_first_message_of_megabytes_is_refused_and_stays(page: "Page", model: Any) -> None:
+    model([text("Hello.")])
+    huge = "ä" * 500_000  # three megabytes in a form's coding, more than Django takes
+
+    page.evaluate("text => { document.getElementById('text').value = text }", huge)
+    page.press("#text", "Enter")
+    page.wait_for_selector("#composer-error .error")
+
+    assert words(page, "#composer-error") == "The message is too large. Send less text."
+    assert page.input_value("#text") == huge
+    page.fill("#text", "Hello")
+    page.press("#text", "Enter")
+    wait_for_answer(page)
+    assert Turn.objects.count() == 1
+
+
 def test_a_page_that_is_loaded_in_the_middle_shows_the_whole_answer(
     page: "Page", model: Any, send: "Send"
 ) -> None:

@@ -40,6 +40,12 @@ function onSubmit(event) {
   clearError();
   // A plain form, on the page of a new conversation, is sent once.
   if (!form.hasAttribute("hx-post")) {
+    // What is far too large never reaches our view: Django would answer with a bare page.
+    if ([...field.value].length > Number(form.dataset.longest)) {
+      event.preventDefault();
+      showError(word("tooLarge"));
+      return;
+    }
     if (form.dataset.sent) event.preventDefault();
     form.dataset.sent = "yes";
   }
