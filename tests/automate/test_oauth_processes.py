@@ -19,7 +19,7 @@ from tests.servers.recording import Seen
 
 from .oauth_making import add_oauth_server, call, hold, person, row_of
 
-PROCESSES = 8
+PROCESSES = 20
 ROOT = Path(__file__).parent.parent.parent
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -58,8 +58,17 @@ class Tabs:
     trouble: list[str] = field(default_factory=list)
     contexts: list["BrowserContext"] = field(default_factory=list)
 
-    def open(self, path: str = "/chat/", **options: Any) -> "Page":
-        """A page in a browser of its own; `options` are Playwright's for a context."""
+    def open(
+        self,
+        path: str = "/chat/",
+        *,
+        ready: str = "[data-theme-button]:not([hidden])",
+        **options: Any,
+    ) -> "Page":
+        """A page in a browser of its own, once what `ready` selects is there.
+
+        `options` are Playwright's for a context.
+        """
         context = self.browser.new_context(**options)
         context.set_default_timeout(15_000)
         context.add_cookies(self.cookies)
@@ -71,7 +80,7 @@ class Tabs:
         page.on("request", self._requested)
         page.goto(self.site.url + path)
         if options.get("java_script_enabled", True):
-            page.wait_for_selector("[data-theme-button]:not([hidden])", state="attached")
+            page.wait_for_selector(ready, state="attached")
         return page
 
     def _heard(self, message: Any) -> None:
