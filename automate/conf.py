@@ -150,6 +150,9 @@ class Settings:
     SITE_DAILY_COST: float | None = None
     """What the answers of all people together may cost in a day."""
 
+    HEALTH_QUEUE_SECONDS: float = 300.0
+    """How long the oldest turn may wait in line before `/healthz` calls the site unavailable."""
+
     CONTEXT_TOKENS: int = 50_000
     """Tokens of the conversation that the model is shown, by estimate; a model may name its own.
     What is longer is summarised, oldest first. System prompt, tools and answer come on top."""

@@ -25,7 +25,7 @@ from .arguments import arguments_hash, canonical
 from .events import EventLog
 from .models import Approval, Question, ToolCall, ToolGrant, Turn, TurnEvent
 from .queueing import queue_turn
-from .signals import approval_decided, question_answered
+from .signals import announce, approval_decided, call_finished, question_answered
 
 Status = ToolCall.Status
 
@@ -105,7 +105,7 @@ def answer(question: Question, by: Any, given: InputAnswer) -> None:
         Question.Status(given.action), content=content, answered_by=by
     ):
         raise AlreadyDecided(_("This was answered already, or is over."))
-    question_answered.send_robust(Question, question=question)
+    announce(question_answered, question)
     if not call.questions.filter(status=Question.Status.WAITING).exists():
         _move(call, Status.PENDING)
 
@@ -155,6 +155,7 @@ def _expire_approval(approval: Approval) -> bool:
     call = _locked(approval)
     if not approval.decide(Approval.Status.EXPIRED):
         return False
+    announce(approval_decided, approval)
     words = _("Nobody allowed this call in time. It was not run.")
     _move(call, Status.REFUSED, error=words, finished_at=timezone.now())
     return True
@@ -165,6 +166,7 @@ def _expire_question(question: Question) -> bool:
     call = _locked(question)
     if not question.answer(Question.Status.EXPIRED):
         return False
+    announce(question_answered, question)
     if not call.questions.filter(status=Question.Status.WAITING).exists():
         _move(call, Status.PENDING)
     return True
@@ -184,6 +186,8 @@ def _locked_call(call: ToolCall) -> ToolCall:
 def _move(call: ToolCall, status: ToolCall.Status, **fields: Any) -> None:
     if not call.move(status, **fields):
         raise AlreadyDecided(_("This call goes on already, or is over."))
+    if call.finished:
+        announce(call_finished, call)
     _continue(call)
 
 
@@ -245,7 +249,7 @@ def _decide(approval: Approval, status: Approval.Status, fields: dict[str, Any])
     is_over = approval.expires_at <= timezone.now()
     if is_over or not approval.decide(status, **fields):
         raise AlreadyDecided(_("This was decided already, or is over."))
-    approval_decided.send_robust(Approval, approval=approval)
+    announce(approval_decided, approval)
 
 
 def _grant(approval: Approval, tool: MCPTool, call: ToolCall) -> None:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import asdict
 from datetime import timedelta
 from queue import SimpleQueue
@@ -13,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from automate.conf import Settings
+from automate.models import MCPTool
 from automate_llm.cancellation import Cancellation
 from automate_llm.content import File
 from automate_llm.exceptions import (
@@ -32,7 +34,9 @@ from .checking import CallChecker
 from .events import EventLog
 from .files import attach_files, keep_files
 from .limits import TurnLimits
+from .logs import logged_with
 from .models import Approval, Question, ToolCall, Turn, TurnEvent
+from .signals import announce, approval_requested, call_finished, call_started, question_asked
 
 Outcome = ToolResult | Exception
 Status = ToolCall.Status
@@ -82,6 +86,13 @@ class Dispatcher:
             call.status, call.started_at, call.attempts = Status.RUNNING, timezone.now(), 1
         return calls, approvals
 
+    def announce(self, calls: list[ToolCall], approvals: list[Approval]) -> None:
+        """Tell who listens of these, now that they are stored."""
+        for approval in approvals:
+            announce(approval_requested, approval)
+        for call in calls:
+            _announce(call)
+
     def unfinished(self) -> list[ToolCall]:
         """Calls of an earlier run of this turn that lack an outcome, or a person's word on it."""
         found = self._turn.tool_calls.select_related("tool__server").defer("result")
@@ -130,7 +141,9 @@ class Dispatcher:
             if call.status == Status.PENDING:
                 self._begin(call)
             name = f"automate-call-{call.pk}"
-            threading.Thread(target=report, args=(call,), name=name, daemon=True).start()
+            # What is known of the turn in this thread goes along, such as the ids in logs.
+            run = copy_context().run
+            threading.Thread(target=run, args=(report, call), name=name, daemon=True).start()
             return 1
 
         under_way = sum(start_next() for _ in range(self._at_once))
@@ -158,21 +171,28 @@ class Dispatcher:
         if not call.move(status, **fields):
             self._fence()
             raise RuntimeError(f"The call {call.pk} is no longer {call.status}.")
+        _announce(call)
 
     def _outcome(self, call: ToolCall, on_progress: Any) -> Outcome:
         """What came of the call. Touches the network and no row but an account's token."""
         if call.tool is None or call.arguments is None:
             return MCPClientError(_("The tool is gone."))
-        client = MCPClient(call.tool.server.for_user(self._turn.conversation.user))
+        with logged_with(call_id=call.pk):
+            return self._called(call, call.tool, call.arguments, on_progress)
+
+    def _called(
+        self, call: ToolCall, tool: MCPTool, arguments: dict[str, Any], on_progress: Any
+    ) -> Outcome:
+        client = MCPClient(tool.server.for_user(self._turn.conversation.user))
         state, task_id = call.request_state, call.task_id
         for _round in range(MAX_QUESTION_ROUNDS):
             try:
                 return client.call(
-                    call.tool.name,
-                    call.arguments,
+                    tool.name,
+                    arguments,
                     cancellation=self._cancellation,
                     on_progress=on_progress,
-                    input_schema=call.tool.input_schema,
+                    input_schema=tool.input_schema,
                     asks=True,
                     input_responses=self._answers.get(call.pk),
                     request_state=state,
@@ -253,6 +273,8 @@ class Dispatcher:
                 task_id=asked.task_id,
             )
             Question.objects.bulk_create(questions)
+            for question in questions:
+                announce(question_asked, question)
 
     def _progress(self, call: ToolCall, progress: Progress) -> None:
         now = time.monotonic()
@@ -260,6 +282,13 @@ class Dispatcher:
             return
         self._progress_at[call.pk] = now
         self._log.append(TurnEvent.Kind.PROGRESS, call=call.pk, **asdict(progress))
+
+
+def _announce(call: ToolCall) -> None:
+    if call.status == Status.RUNNING:
+        announce(call_started, call)
+    elif call.finished:
+        announce(call_finished, call)
 
 
 def _can_be_asked(asked: InputRequired) -> bool:

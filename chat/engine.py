@@ -21,11 +21,13 @@ from .context import ModelMessage, assistant_entry, tool_entry
 from .dispatch import Dispatcher
 from .events import EventLog
 from .limits import TurnLimits
+from .logs import logged_with
 from .models import ToolCall, Turn, TurnEvent
 from .queueing import queue_turn
 from .recovery import close_calls, keep_partial_text
 from .requesting import Requester
 from .running import Running, running
+from .signals import announce, turn_finished, turn_started, turn_waiting
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +51,11 @@ def run_turn(turn_id: UUID) -> None:
     if not turn.claim(owner):
         return
     seconds = max(0.0, conf().MAX_TURN_SECONDS - turn.seconds_used)
-    with running(turn_id, owner, seconds) as this:
+    with (
+        logged_with(turn_id=turn_id, conversation_id=turn.conversation_id),
+        running(turn_id, owner, seconds) as this,
+    ):
+        announce(turn_started, turn)
         run = TurnRun(turn, this)
         try:
             status, notice = run.answer()
@@ -122,6 +128,7 @@ class TurnRun:
             tools_dropped = tools_dropped or completed.tools_dropped
             calls, approvals = self._dispatcher.prepare(() if limited else completed.calls)
             writer.complete(completed.text, calls, approvals)
+            self._dispatcher.announce(calls, approvals)
             if not calls:
                 reached = self._limits.reached if limited else ""
                 notice = _closing_notice(completed, reached, tools_dropped)
@@ -155,6 +162,7 @@ class TurnRun:
                 keep_partial_text(self._turn)
             self._log.append(TurnEvent.Kind.STATUS, status=status)
             self._log.fold_text()
+            announce(turn_finished, self._turn)
 
     def _wait(self) -> bool:
         """Leave the turn to a person; false where that person stopped it meanwhile.
@@ -166,6 +174,7 @@ class TurnRun:
             if not self._turn.wait(self._this.owner):
                 return not Turn.objects.held_by([self._this.owner]).exists()
             self._log.append(TurnEvent.Kind.WAITING)
+            announce(turn_waiting, self._turn)
             if self._turn.tool_calls.filter(status=ToolCall.Status.PENDING).exists():
                 queue_turn(self._turn)
         return True

@@ -9,8 +9,10 @@ from django.utils.translation import gettext as _
 from automate.conf import conf
 
 from .events import EventLog
+from .logs import logged_with
 from .models import Approval, Message, Question, ToolCall, Turn, TurnEvent, TurnQuerySet
 from .queueing import submit_turn
+from .signals import announce, call_finished, turn_finished, turn_waiting
 
 logger = logging.getLogger(__name__)
 
@@ -44,11 +46,14 @@ def _recover(turn: Turn) -> bool:
         submit_turn(found)
     elif status == Status.WAITING:
         log.append(TurnEvent.Kind.WAITING)
+        announce(turn_waiting, found)
     else:
         close_calls(found, log)
         log.append(TurnEvent.Kind.STATUS, status=status)
         log.fold_text()
-    logger.warning("Turn %s was left by its process and is %s now", turn.pk, status)
+        announce(turn_finished, found)
+    with logged_with(turn_id=turn.pk, conversation_id=found.conversation_id):
+        logger.warning("Turn %s was left by its process and is %s now", turn.pk, status)
     return True
 
 
@@ -84,6 +89,7 @@ def close_calls(turn: Turn, log: EventLog) -> None:
                 finished_at=timezone.now(),
             )
             log.append(TurnEvent.Kind.CALL, call=call.pk)
+            announce(call_finished, call)
     now = timezone.now()
     Approval.objects.filter(call__turn=turn, status=Approval.Status.WAITING).update(
         status=Approval.Status.WITHDRAWN, decided_at=now
@@ -111,3 +117,4 @@ def _lose(call: ToolCall, log: EventLog) -> None:
         finished_at=timezone.now(),
     )
     log.append(TurnEvent.Kind.CALL, call=call.pk)
+    announce(call_finished, call)

@@ -16,6 +16,7 @@ from .models import Conversation, Message, Turn, TurnEvent
 from .queueing import submit_turn
 from .recovery import close_calls, recover_abandoned
 from .running import cancel
+from .signals import announce, turn_finished
 
 _TITLE_CHARACTERS = 60
 
@@ -77,6 +78,7 @@ def stop_turn(turn: Turn) -> None:
             log = EventLog(turn.pk)
             close_calls(turn, log)
             log.append(TurnEvent.Kind.STATUS, status=Turn.Status.CANCELLED)
+            announce(turn_finished, turn)
             return
     if turn.request_cancel():
         cancel(turn.pk)

@@ -6,6 +6,7 @@ from django.contrib.staticfiles.urls import staticfiles_urlpatterns
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from chat.health import healthz
 from chat.security import strict_content
 
 login = auth_views.LoginView.as_view(template_name="chat/login.html")
@@ -13,6 +14,7 @@ login = auth_views.LoginView.as_view(template_name="chat/login.html")
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="chat:index")),
     path("chat/", include("chat.urls")),
+    path("healthz", healthz, name="healthz"),
     path("mcp/", include("automate.urls")),
     path("login/", strict_content(login), name="login"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
