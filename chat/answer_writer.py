@@ -5,22 +5,22 @@ import time
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from django.db import Error as DatabaseError
 from django.db import transaction
 
+from .connections import let_go_of_database
 from .events import EventLog
 from .models import Approval, Conversation, Message, ToolCall, TurnEvent
+from .scribe import BATCH_SECONDS, scribe
 
-BATCH_SECONDS = 0.06
-"""Text that arrives within this time of the last write waits for the next piece, or for
-`write_late`; the first piece of an answer never waits."""
+SETTLE_SECONDS = 5.0
+"""How long the whole answer waits for its last text, where the database is slow to take it."""
 
 
 class AnswerWriter:
     """One answer of the model. Its message's row is made with the first piece of text.
 
-    `fence` raises where the turn is no longer this process's; the answer is then not stored. Only
-    `write_late` may be called from another thread than the turn's.
+    That piece is written at once, by the turn's own thread; the rest by the scribe. `fence` raises
+    where the turn is no longer this process's; the answer is then not stored.
     """
 
     def __init__(
@@ -39,32 +39,43 @@ class AnswerWriter:
         self._unwritten: list[str] = []
         self._written_at = 0.0
         self._begun = False
-        self._lock = threading.Lock()
+        self._is_on_its_way = False
+        self._settled = threading.Condition()
 
     def add(self, text: str) -> None:
-        """Take a piece of text; write it now or with the next ones."""
-        with self._lock:
+        """Take a piece of text; it is written now or with the next ones."""
+        with self._settled:
             self._text.append(text)
             self._unwritten.append(text)
-            if time.monotonic() - self._written_at >= BATCH_SECONDS:
-                self._write()
+        if self._begun:
+            scribe.hand(self)
+        elif time.monotonic() - self._written_at >= BATCH_SECONDS:
+            self._write()
 
-    def write_late(self) -> None:
-        """Write what waits for a next piece that does not come."""
-        with self._lock:
-            if not self._begun or not self._unwritten:
-                return
-            try:
-                self._write()
-            except DatabaseError:  # it is written with the next piece, or fails there
-                return
+    def take(self) -> TurnEvent | None:
+        """The unwritten text as a row, for the scribe."""
+        with self._settled:
+            if not self._unwritten:
+                return None
+            text = "".join(self._unwritten)
+            self._unwritten.clear()
+            self._is_on_its_way = True
+            data = {"message": self._message.pk, "text": text}
+            return self._log.numbered(TurnEvent.Kind.TEXT, data)
+
+    def settle(self) -> None:
+        """What was taken is written."""
+        with self._settled:
+            self._is_on_its_way = False
+            self._settled.notify_all()
 
     def complete(
         self, text: str, calls: list[ToolCall], approvals: Sequence[Approval] = ()
     ) -> None:
         """Store the whole answer, its calls and what they wait for, before any call is sent."""
-        with self._lock:
+        with self._settled:
             self._unwritten.clear()
+            self._settled.wait_for(lambda: not self._is_on_its_way, SETTLE_SECONDS)
         self._message.content = text
         with transaction.atomic():
             self._fence()
@@ -88,15 +99,17 @@ class AnswerWriter:
             self.complete("".join(self._text), [])
 
     def _write(self) -> None:
+        """Write in the turn's own thread: the first piece, and all while its row is uncommitted."""
         self._written_at = time.monotonic()
         with transaction.atomic():
             if self._message.pk is None:
                 self._message.save()
-                # Only what is committed can be added to by another thread.
+                # Only what is committed can be added to by the scribe.
                 transaction.on_commit(self._begin)
             text = "".join(self._unwritten)
             self._log.append(TurnEvent.Kind.TEXT, message=self._message.pk, text=text)
         self._unwritten.clear()
+        let_go_of_database()
 
     def _begin(self) -> None:
         self._begun = True

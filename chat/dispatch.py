@@ -31,6 +31,7 @@ from automate_llm.values import InputAnswer, Progress, ToolResult
 
 from .arguments import canonical
 from .checking import CallChecker
+from .connections import let_go_of_database
 from .events import EventLog
 from .files import attach_files, keep_files
 from .limits import TurnLimits
@@ -120,6 +121,7 @@ class Dispatcher:
             call = wanted[0]
             if call.status == Status.PENDING:
                 self._begin(call)
+            let_go_of_database()
             self._store(call, self._outcome(call, lambda word: self._progress(call, word)))
         elif wanted:
             self._run_in_parallel(wanted)
@@ -148,6 +150,8 @@ class Dispatcher:
 
         under_way = sum(start_next() for _ in range(self._at_once))
         while under_way:
+            if news.empty():
+                let_go_of_database()
             call, word = news.get()
             if isinstance(word, Progress):
                 self._progress(call, word)

@@ -17,6 +17,7 @@ from automate_llm.providers.base import Completed, ModelRequest
 from .answer_writer import AnswerWriter
 from .budgets import BudgetSpent
 from .compaction import compacted
+from .connections import let_go_of_database
 from .context import ModelMessage, assistant_entry, tool_entry
 from .dispatch import Dispatcher
 from .events import EventLog
@@ -213,7 +214,7 @@ class TurnRun:
             raise TurnLost
 
     def _streamed(self, model: Requester, request: ModelRequest, writer: AnswerWriter) -> Completed:
-        self._this.at_each_look = writer.write_late
+        let_go_of_database()
         try:
             return model.answer(request, writer.add)
         except BaseException:

@@ -9,7 +9,7 @@ import json
 import re
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -20,7 +20,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from . import pages
-from .events import events_after
+from .events import LogLine, events_after
 from .models import Message, ToolCall, Turn, TurnEvent
 from .rendering import render_markdown, settled_length, visible_text
 
@@ -99,6 +99,25 @@ class TurnReader:
         self._complete: set[int] = set()
         self._caught_up = after == 0
 
+    @property
+    def turn_id(self) -> UUID:
+        """The turn whose log it reads."""
+        return self._turn_id
+
+    @property
+    def position(self) -> int:
+        """The number of the last event that it has read."""
+        return self._after
+
+    def takes_alone(self, lines: Sequence[LogLine]) -> bool:
+        """Whether `take` needs nothing but these lines: no row, and hardly any time."""
+        return self._caught_up and all(line.kind == Kind.TEXT for line in lines)
+
+    def take(self, lines: list[LogLine]) -> Batch:
+        """What these lines, the next ones of the log, are to the page."""
+        with translation.override(self._language):
+            return self._batch(lines)
+
     def read(self) -> Batch:
         """All that is new."""
         with translation.override(self._language):
@@ -129,12 +148,12 @@ class TurnReader:
             return self._batch(events)
         return Batch(b"".join(self._ending()), ended=True)
 
-    def _batch(self, events: list[TurnEvent]) -> Batch:
+    def _batch(self, events: list[LogLine]) -> Batch:
         self._after = events[-1].seq
         frames = b"".join(self._frames(_latest(events)))
         return Batch(frames, ended=events[-1].kind == Kind.STATUS)
 
-    def _frames(self, events: Iterable[TurnEvent]) -> Iterator[bytes]:
+    def _frames(self, events: Iterable[LogLine]) -> Iterator[bytes]:
         for (kind, message_id), group in groupby(events, _run):
             run = list(group)
             last = run[-1]
@@ -201,7 +220,7 @@ def frame(event: str, data: Mapping[str, Any], seq: int | None = None) -> bytes:
     return f"{number}event: {event}\ndata: {body}\n\n".encode(errors="replace")
 
 
-def _latest(events: list[TurnEvent]) -> list[TurnEvent]:
+def _latest(events: list[LogLine]) -> list[LogLine]:
     """The events less those that a later one makes pointless: a row is shown as it is now."""
     last_seen: dict[tuple[str, int], int] = {}
     for event in events:
@@ -210,7 +229,7 @@ def _latest(events: list[TurnEvent]) -> list[TurnEvent]:
         elif event.kind == Kind.PROGRESS:
             last_seen[event.kind, event.data["call"]] = event.seq
 
-    def is_latest(event: TurnEvent) -> bool:
+    def is_latest(event: LogLine) -> bool:
         if event.kind == Kind.TEXT:
             return (Kind.MESSAGE, event.data["message"]) not in last_seen
         if event.kind in (Kind.WAITING, Kind.STATUS):
@@ -221,7 +240,7 @@ def _latest(events: list[TurnEvent]) -> list[TurnEvent]:
     return [event for event in events if is_latest(event)]
 
 
-def _run(event: TurnEvent) -> tuple[str, int]:
+def _run(event: LogLine) -> tuple[str, int]:
     """Text of one message that lies side by side is one frame; all else is its own."""
     if event.kind in (Kind.TEXT, Kind.MESSAGE):
         return event.kind, event.data["message"]

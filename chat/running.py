@@ -4,7 +4,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -27,17 +27,13 @@ _RENEWALS_PER_LEASE = 3
 
 @dataclass(slots=True, eq=False)
 class Running:
-    """One turn under way. Cancelling it closes the model's stream and the tools' requests.
-
-    `at_each_look` is called every `LOOK_SECONDS`, from another thread than the turn's.
-    """
+    """One turn under way. Cancelling it closes the model's stream and the tools' requests."""
 
     turn_id: UUID
     owner: UUID
     seconds: float
     started: float = field(default_factory=time.monotonic)
     cancellation: Cancellation = field(default_factory=Cancellation)
-    at_each_look: Callable[[], object] | None = None
 
     @property
     def out_of_time(self) -> bool:
@@ -141,9 +137,6 @@ def _look(turns: list[Running], *, renew: bool) -> None:
                 this.cancellation.cancel()
         if renew:
             Turn.objects.held_by([this.owner for this in turns]).renew()
-        for this in turns:
-            if this.at_each_look is not None:
-                this.at_each_look()
     finally:
         connections.close_all()
 

@@ -1,19 +1,17 @@
 """The stream of a turn's events to a browser, as it happens or from any point later.
 
 Django buffers a synchronous iterator under ASGI and an asynchronous one under WSGI, so there are
-two. Under ASGI an open stream is a coroutine and nothing more: rows are read by a few threads that
-all streams share, and the thread and the connections of the request are let go at the start.
+two. Under ASGI an open stream is a coroutine and nothing more: `chat.tailing` reads the rows for
+all of them, and the thread and the connections of the request are let go at the start.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.core.handlers.asgi import ASGIRequest
-from django.db import close_old_connections, connections, transaction
+from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import get_token
@@ -22,19 +20,17 @@ from django.utils.translation import get_language
 from django.views.decorators.http import require_GET
 
 from .executors import executor
-from .frames import Batch, TurnReader
+from .frames import TurnReader
 from .models import Turn
 from .security import strict_content
-from .wake_ups import AsyncListener, ThreadListener, wake_ups
+from .tailing import Follower, tail
+from .wake_ups import ThreadListener, wake_ups
 
 HEARTBEAT_SECONDS = 15.0
 """How long a stream may be silent; proxies and dead connections are found out by it."""
 
-READERS = 4
 _OPENING = b"retry: 1000\n\n"
 _HEARTBEAT = b": still here\n\n"
-
-_readers = ThreadPoolExecutor(READERS, thread_name_prefix="chat-streams")
 
 
 @require_GET
@@ -49,7 +45,7 @@ def events(request: HttpRequest, turn_id: UUID) -> HttpResponseBase:
     after = _number(request.headers.get("Last-Event-ID") or request.GET.get("after", ""))
     reader = TurnReader(turn.pk, after, get_language(), get_token(request))
     is_asynchronous = isinstance(request, ASGIRequest)
-    stream = _in_event_loop(turn.pk, reader) if is_asynchronous else _in_thread(turn.pk, reader)
+    stream = _in_event_loop(reader) if is_asynchronous else _in_thread(reader)
     return StreamingHttpResponse(
         stream,
         content_type="text/event-stream; charset=utf-8",
@@ -61,9 +57,9 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def _in_thread(turn_id: UUID, reader: TurnReader) -> Iterator[bytes]:
+def _in_thread(reader: TurnReader) -> Iterator[bytes]:
     listener = ThreadListener()
-    with wake_ups.listen(turn_id, listener.wake):
+    with wake_ups.listen(reader.turn_id, listener.wake):
         yield _OPENING
         sent = time.monotonic()
         while True:
@@ -80,33 +76,18 @@ def _in_thread(turn_id: UUID, reader: TurnReader) -> Iterator[bytes]:
             sent = time.monotonic()
 
 
-async def _in_event_loop(turn_id: UUID, reader: TurnReader) -> AsyncIterator[bytes]:
-    listener = AsyncListener()
-    loop = asyncio.get_running_loop()
-    with wake_ups.listen(turn_id, listener.wake):
+async def _in_event_loop(reader: TurnReader) -> AsyncIterator[bytes]:
+    follower = Follower(reader)
+    with tail.following(follower):
         yield _OPENING
         await _let_go_of_request_thread()
-        sent = time.monotonic()
         while True:
-            batch = await loop.run_in_executor(_readers, _read, reader)
-            if batch.frames:
-                yield batch.frames
-            elif time.monotonic() - sent >= HEARTBEAT_SECONDS:
-                yield _HEARTBEAT
-            else:
-                await listener.wait()
-                continue
-            if batch.ended:
-                return
-            sent = time.monotonic()
-
-
-def _read(reader: TurnReader) -> Batch:
-    close_old_connections()
-    try:
-        return reader.read()
-    finally:
-        close_old_connections()
+            batch = await follower.next_batch(HEARTBEAT_SECONDS)
+            yield batch.frames if batch else _HEARTBEAT
+            if batch:
+                if batch.ended:
+                    return
+                tail.taken(follower)
 
 
 async def _let_go_of_request_thread() -> None:

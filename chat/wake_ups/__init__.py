@@ -6,8 +6,8 @@ time until the next look, never an event.
 
 from .base import Channel
 from .hub import WakeUps, wake_ups
-from .listeners import POLL_SECONDS, AsyncListener, ThreadListener
+from .listeners import POLL_SECONDS, ThreadListener
 
 STOP = Channel.STOP
 
-__all__ = ["STOP", "POLL_SECONDS", "AsyncListener", "ThreadListener", "WakeUps", "wake_ups"]
+__all__ = ["STOP", "POLL_SECONDS", "ThreadListener", "WakeUps", "wake_ups"]

@@ -1,6 +1,5 @@
-"""Who waits for news of one turn, in a thread or in an event loop."""
+"""Who waits for news of one turn in a thread."""
 
-import asyncio
 import threading
 
 POLL_SECONDS = 1.0
@@ -21,27 +20,3 @@ class ThreadListener:
         """Return at the next news, or after that many seconds."""
         self._event.wait(seconds)
         self._event.clear()
-
-
-class AsyncListener:
-    """Waits in an event loop for news of one turn; `wake` may be called from any thread."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._event = asyncio.Event()
-
-    def wake(self) -> None:
-        """There is news."""
-        try:
-            self._loop.call_soon_threadsafe(self._event.set)
-        except RuntimeError:  # the loop was closed while the writer went on
-            return
-
-    async def wait(self, seconds: float = POLL_SECONDS) -> None:
-        """Return at the next news, or after that many seconds."""
-        try:
-            await asyncio.wait_for(self._event.wait(), seconds)
-        except TimeoutError:
-            return
-        finally:
-            self._event.clear()
