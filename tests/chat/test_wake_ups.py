@@ -27,8 +27,9 @@ from tests.servers.redis import BINARY, RedisServer
 from tests.servers.scripted_model import silence
 from tests.servers.site import Site
 
+from .reading_streams import Browser
 from .test_stopping import until
-from .test_streams import Browser, an_answer, finish
+from .test_streams import an_answer, finish
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

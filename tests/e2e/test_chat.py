@@ -88,38 +88,6 @@ def test_text_is_there_while_the_model_still_writes(page: "Page", model: Any, se
     assert page.locator(".tail").count() == 0
 
 
-def test_enter_sends_shift_enter_does_not_and_nor_does_an_input_method(
-    page: "Page", model: Any
-) -> None:
-    model(text("Yes."))
-    page.fill("#text", "one")
-    page.press("#text", "Shift+Enter")
-    page.type("#text", "two")
-    page.evaluate(
-        """() => document.getElementById("text").dispatchEvent(new KeyboardEvent(
-            "keydown", {key: "Enter", isComposing: true, bubbles: true, cancelable: true}))"""
-    )
-    assert Message.objects.count() == 0
-
-    page.press("#text", "Enter")
-    page.wait_for_selector(".turn")
-    wait_for_answer(page)
-
-    assert Message.objects.first().content == "one\ntwo"  # type: ignore[union-attr]
-
-
-def test_the_field_grows_with_its_text(page: "Page") -> None:
-    def height() -> float:
-        return float(page.evaluate("document.getElementById('text').clientHeight"))
-
-    small = height()
-    page.fill("#text", "line\n" * 5)
-    grown = height()
-    page.fill("#text", "line\n" * 200)
-
-    assert small < grown < height() < 300
-
-
 def test_a_second_message_joins_the_conversation_without_a_new_page(
     page: "Page", model: Any, send: "Send"
 ) -> None:
@@ -137,21 +105,6 @@ def test_a_second_message_joins_the_conversation_without_a_new_page(
         "First? First",
         "Second? Second",
     ]
-
-
-def test_stop_takes_the_place_of_send_and_stops(page: "Page", model: Any, send: "Send") -> None:
-    permits = threading.Semaphore(3)
-    model([text("The answer is long").paced(permits)])
-    send(page, "Tell me everything")
-    page.wait_for_selector(".tail:not(:empty)")
-
-    page.click("[data-stop]")
-    wait_for_answer(page)
-
-    assert Turn.objects.get().status == Turn.Status.CANCELLED
-    assert "You stopped this answer." in words(page, ".turn-foot")
-    assert "The answer breaks off here." in words(page, ".message-assistant")
-    assert page.locator(".retry button").is_visible()
 
 
 def test_a_tool_that_fails_is_open_and_says_why(
@@ -210,39 +163,6 @@ def test_an_answer_that_failed_is_tried_again_with_one_click(
     assert words(page, ".turn:nth-child(2) .markdown") == "Now it works."
     assert not page.locator(".retry button").is_visible()
     assert Message.objects.filter(role="user").count() == 1
-
-
-def test_a_message_that_is_too_long_is_refused_and_stays(
-    page: "Page", model: Any, send: "Send"
-) -> None:
-    model([text("Hello.")], MAX_MESSAGE_CHARACTERS=50)
-    send(page, "Hello")
-    wait_for_answer(page)
-
-    page.fill("#text", "x" * 60)
-    page.press("#text", "Enter")
-    page.wait_for_selector("#composer-error .error")
-
-    assert "60 characters" in words(page, "#composer-error")
-    assert page.input_value("#text") == "x" * 60
-    page.fill("#text", "short")
-    assert Turn.objects.count() == 1
-
-
-def test_a_first_message_of_megabytes_is_refused_and_stays(page: "Page", model: Any) -> None:
-    model([text("Hello.")])
-    huge = "ä" * 500_000  # three megabytes in a form's coding, more than Django takes
-
-    page.evaluate("text => { document.getElementById('text').value = text }", huge)
-    page.press("#text", "Enter")
-    page.wait_for_selector("#composer-error .error")
-
-    assert words(page, "#composer-error") == "The message is too large. Send less text."
-    assert page.input_value("#text") == huge
-    page.fill("#text", "Hello")
-    page.press("#text", "Enter")
-    wait_for_answer(page)
-    assert Turn.objects.count() == 1
 
 
 def test_a_page_that_is_loaded_in_the_middle_shows_the_whole_answer(
