@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from automate_llm.exceptions import InvalidArguments, SchemaError, UncheckableArguments
 from automate_llm.validation import validate_arguments
 
-from .conf import conf
+from .conf import APPROVAL_DEFAULTS, conf
 from .models import MCPTool, ToolRule
 from .models.permissions import User
 from .policy_hook import Decision, PolicyHook, Verdict
@@ -123,7 +123,7 @@ class Policy:
 
 def may_pass(default: str) -> bool:
     """Whether `APPROVAL_DEFAULT` lets a call through, be it after asking."""
-    return default in ("annotations", Decision.ALLOW, Decision.ASK)
+    return default in APPROVAL_DEFAULTS and default != Decision.DENY
 
 
 def default_verdict(tool: MCPTool, default: str) -> Verdict:
