@@ -95,7 +95,7 @@ def _problem_of(path: str) -> str:
 
 
 def _broken_rules(alias: str) -> Iterator[CheckMessage]:
-    rules = ToolRule.objects.using(alias).exclude(argument_schema=None)
+    rules = ToolRule.objects.using(alias).exclude(argument_schema__isnull=True)
     for rule in rules.select_related("tool", "server", "user", "group"):
         for problem in rule.argument_problems():
             yield Error(

@@ -1,7 +1,8 @@
 """The admin of MCP servers and what they offer."""
 
 from .offerings import MCPPromptAdmin, MCPResourceAdmin
+from .rules import ToolRuleAdmin
 from .servers import MCPServerAdmin
 from .tools import MCPToolAdmin
 
-__all__ = ["MCPPromptAdmin", "MCPResourceAdmin", "MCPServerAdmin", "MCPToolAdmin"]
+__all__ = ["MCPPromptAdmin", "MCPResourceAdmin", "MCPServerAdmin", "MCPToolAdmin", "ToolRuleAdmin"]

@@ -51,6 +51,7 @@ class MCPServerForm(ServerModelForm):
             "protocol",
             "timeout",
             "accept_changes",
+            "required_permission",
         )
         widgets: ClassVar[dict[str, forms.Widget]] = {"auth_secret_ref": SecretInput()}
 

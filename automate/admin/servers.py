@@ -20,6 +20,8 @@ from automate_llm.exceptions import MCPClientError
 
 from .forms import MCPServerForm
 from .oauth import MCPServerOAuthInline
+from .policy import warn_of_permission
+from .rules import RuleInline
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[MCPServer]
@@ -31,7 +33,7 @@ else:
 @admin.register(MCPServer)
 class MCPServerAdmin(ModelAdmin):
     form = MCPServerForm
-    inlines = (MCPServerOAuthInline,)
+    inlines = (MCPServerOAuthInline, RuleInline)
     list_display = (
         "name",
         "enabled",
@@ -74,7 +76,8 @@ class MCPServerAdmin(ModelAdmin):
         css: ClassVar[dict[str, list[str]]] = {"all": ["automate/admin.css"]}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[MCPServer]:
-        return MCPServer.objects.with_tool_counts().with_account_counts()
+        counted = MCPServer.objects.with_tool_counts().with_account_counts()
+        return counted.order_by(*MCPServer._meta.ordering)
 
     def get_fieldsets(self, request: HttpRequest, obj: MCPServer | None = None) -> Any:
         editable = obj is None or self.has_change_permission(request, obj)
@@ -83,6 +86,7 @@ class MCPServerAdmin(ModelAdmin):
             (None, {"fields": ("name", "slug", "endpoint_url", "enabled")}),
             (_("Credential"), {"fields": ("auth_type", "auth_header", *secret)}),
             (_("Behaviour"), {"fields": ("protocol", "timeout", "accept_changes")}),
+            (_("Who may use it"), {"fields": ("required_permission",)}),
             *(() if obj is None else (self._STATE,)),
         )
 
@@ -144,6 +148,7 @@ class MCPServerAdmin(ModelAdmin):
         """Save what was edited and nothing else, so that a sync at the same time loses nothing."""
         if not change:
             super().save_model(request, obj, form, change)
+            warn_of_permission(self, request, form)
             return
         edited = set(form.changed_data)
         if edited & {"auth_secret_ref", "clear_secret"}:
@@ -152,6 +157,7 @@ class MCPServerAdmin(ModelAdmin):
             obj.settled_protocol = obj.protocol_version = ""
             edited |= {"settled_protocol", "protocol_version"}
         obj.save(update_fields=edited - {"clear_secret"})
+        warn_of_permission(self, request, form)
 
     def response_add(
         self, request: HttpRequest, obj: MCPServer, post_url_continue: str | None = None

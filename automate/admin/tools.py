@@ -11,7 +11,10 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from automate.models import MCPTool, MCPToolQuerySet
+from automate.models import MCPTool, MCPToolQuerySet, ToolRule
+
+from .policy import default_in_words, rules_beside, warn_of_permission
+from .rules import RuleInline
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[MCPTool]
@@ -22,20 +25,27 @@ else:
 
 @admin.register(MCPTool)
 class MCPToolAdmin(ModelAdmin):
-    """Tools come from a sync and are never typed in; only the switch is the operator's.
+    """Tools come from a sync and are never typed in; the switch and the policy are the operator's.
 
     Switching a new tool on approves it, since somebody has then looked at it. A changed tool
     needs its approval apart, because its switch was on all the time.
     """
 
-    list_display = ("name", "title", "server", "enabled", "status", "version", "changed_at")
+    inlines = (RuleInline,)
+    list_display = ("name", "title", "server", "enabled", "status", "by_default")
     list_editable = ("enabled",)
-    list_filter = ("server", "enabled", "available", "review")
+    list_filter = ("server", "enabled", "available", "review", "effect", "needs_second_person")
     list_select_related = ("server",)
     search_fields = ("name", "title", "function_name", "description")
-    actions = ("approve", "enable", "disable")
+    actions = (
+        *("approve", "enable", "disable", "ask_first", "allow"),
+        *("mark_as_reading", "mark_as_writing", "leave_effect_to_server"),
+    )
+    _POLICY = ("effect", "needs_second_person", "required_permission")
     readonly_fields = (
         "status",
+        "by_default",
+        "rules_beside",
         "server",
         "name",
         "function_name",
@@ -54,6 +64,13 @@ class MCPToolAdmin(ModelAdmin):
     )
     fieldsets = (
         (None, {"fields": ("status", "enabled", "server", "name", "function_name")}),
+        (
+            _("Who may call it"),
+            {
+                "description": _("No sync changes this. Rules for this tool follow below."),
+                "fields": ("by_default", *_POLICY, "rules_beside"),
+            },
+        ),
         (
             _("Definition"),
             {
@@ -92,6 +109,14 @@ class MCPToolAdmin(ModelAdmin):
     @admin.display(description=_("status"))
     def status(self, tool: MCPTool) -> str:
         return tool_status(tool)
+
+    @admin.display(description=_("by default"))
+    def by_default(self, tool: MCPTool) -> str:
+        return default_in_words(tool)
+
+    @admin.display(description=_("other rules that concern it"))
+    def rules_beside(self, tool: MCPTool) -> str:
+        return rules_beside(tool, self.admin_site.name)
 
     @admin.display(description=_("input schema"))
     def input_schema_shown(self, tool: MCPTool) -> str:
@@ -137,11 +162,60 @@ class MCPToolAdmin(ModelAdmin):
         words = ngettext("%d tool disabled.", "%d tools disabled.", count) % count
         self.message_user(request, words, messages.SUCCESS)
 
+    @admin.action(description=_("Ask before each call"), permissions=["rule"])
+    def ask_first(self, request: HttpRequest, queryset: QuerySet[MCPTool]) -> None:
+        self._decide(request, queryset, ToolRule.Decision.ASK)
+
+    @admin.action(description=_("Allow without asking"), permissions=["rule"])
+    def allow(self, request: HttpRequest, queryset: QuerySet[MCPTool]) -> None:
+        self._decide(request, queryset, ToolRule.Decision.ALLOW)
+
+    @admin.action(description=_("Mark as: only reads"), permissions=["change"])
+    def mark_as_reading(self, request: HttpRequest, queryset: QuerySet[MCPTool]) -> None:
+        self._mark(request, queryset, MCPTool.Effect.READ_ONLY)
+
+    @admin.action(description=_("Mark as: changes something"), permissions=["change"])
+    def mark_as_writing(self, request: HttpRequest, queryset: QuerySet[MCPTool]) -> None:
+        self._mark(request, queryset, MCPTool.Effect.WRITE)
+
+    @admin.action(description=_("Mark as: does what its server says"), permissions=["change"])
+    def leave_effect_to_server(self, request: HttpRequest, queryset: QuerySet[MCPTool]) -> None:
+        self._mark(request, queryset, MCPTool.Effect.UNSAID)
+
+    def has_rule_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perms(("automate.add_toolrule", "automate.delete_toolrule"))
+
+    def _decide(
+        self, request: HttpRequest, queryset: QuerySet[MCPTool], decision: ToolRule.Decision
+    ) -> None:
+        tools = list(queryset)
+        count = ToolRule.objects.decide_for_everybody(tools, decision)
+        words = ngettext(
+            "%d tool has its rule for everybody.", "%d tools have their rule for everybody.", count
+        )
+        self.message_user(request, words % count, messages.SUCCESS)
+        if ToolRule.objects.stricter_than(decision, tools).exists():
+            self.message_user(
+                request,
+                _("Other rules are stricter for some of them, or for some people, and win."),
+                messages.WARNING,
+            )
+
+    def _mark(
+        self, request: HttpRequest, queryset: QuerySet[MCPTool], effect: MCPTool.Effect
+    ) -> None:
+        count = _rows(queryset).update(effect=effect)
+        words = ngettext("%d tool marked.", "%d tools marked.", count) % count
+        self.message_user(request, words, messages.SUCCESS)
+
     def save_model(self, request: HttpRequest, obj: MCPTool, form: Form, change: bool) -> None:
-        """Turn the switch and nothing else, so that a sync at the same time loses nothing."""
+        """Write what is the operator's and nothing else, so that a sync meanwhile loses nothing."""
+        tool = MCPTool.objects.filter(pk=obj.pk)
         if "enabled" in form.changed_data:
-            tool = MCPTool.objects.filter(pk=obj.pk)
             tool.enable() if obj.enabled else tool.disable()
+        if said := {name: getattr(obj, name) for name in self._POLICY if name in form.changed_data}:
+            tool.update(**said)
+        warn_of_permission(self, request, form)
 
     def response_change(self, request: HttpRequest, obj: MCPTool) -> HttpResponse:
         if "_approve" in request.POST:

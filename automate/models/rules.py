@@ -36,7 +36,20 @@ class ToolRuleQuerySet(models.QuerySet["ToolRule"]):
 
     def of_tools_for_everybody(self, tools: Iterable[MCPTool]) -> Self:
         """What is said of all calls of these very tools, by whomever."""
-        return self.filter(tool__in=list(tools), user=None, group=None, argument_schema=None)
+        return self.filter(
+            tool__in=list(tools), user=None, group=None, argument_schema__isnull=True
+        )
+
+    def stricter_than(self, decision: "ToolRule.Decision", tools: Iterable[MCPTool]) -> Self:
+        """Rules for some calls of these tools that win over this decision."""
+        listed = list(tools)
+        concerned = (
+            Q(tool__in=listed)
+            | Q(server__in={tool.server_id for tool in listed})
+            | Q(tool=None, server=None)
+        )
+        weaker = {ToolRule.Decision.ALLOW, decision}
+        return self.filter(concerned).exclude(decision__in=weaker)
 
     def decide_for_everybody(self, tools: Sequence[MCPTool], decision: "ToolRule.Decision") -> int:
         """From now on this is what is said of all calls of each of these tools.
@@ -151,15 +164,15 @@ class ToolRule(models.Model):
         """Refuse what contradicts itself, or would be for other calls than its operator means."""
         if self.argument_schema == {}:
             self.argument_schema = None
-        errors = {}
+        errors: dict[str, Any] = {}
         if self.server_id and self.tool_id:
             errors["tool"] = _("Choose a server or one tool, not both.")
         if self.group_id and self.user_id:
             errors["user"] = _("Choose a group or one person, not both.")
+        if problems := self.argument_problems():
+            errors["argument_schema"] = problems
         if errors:
             raise ValidationError(errors)
-        if problems := self.argument_problems():
-            raise ValidationError({"argument_schema": problems})
 
     def argument_problems(self) -> list[str]:
         """Why the rule cannot be held against arguments, or is for others than it seems to be."""

@@ -27,6 +27,8 @@ pytestmark = pytest.mark.django_db
 def oauth_form(existing: MCPServerOAuth | None = None, **fields: Any) -> dict[str, Any]:
     """The page of a server with its OAuth settings."""
     settings = {
+        "rules-TOTAL_FORMS": "0",
+        "rules-INITIAL_FORMS": "0",
         "oauth-TOTAL_FORMS": "1",
         "oauth-INITIAL_FORMS": "1" if existing else "0",
         "oauth-0-issuer": ISSUER,

@@ -43,6 +43,8 @@ def form(**fields: Any) -> dict[str, Any]:
         "protocol": "auto",
         "oauth-TOTAL_FORMS": "0",
         "oauth-INITIAL_FORMS": "0",
+        "rules-TOTAL_FORMS": "0",
+        "rules-INITIAL_FORMS": "0",
         **fields,
     }
 

@@ -15,6 +15,7 @@ from .making import TEXT_SCHEMA, add_server
 LIST = "/admin/automate/mcptool/"
 Review = MCPTool.Review
 pytestmark = pytest.mark.django_db
+NO_RULES = {"rules-TOTAL_FORMS": "0", "rules-INITIAL_FORMS": "0"}
 
 
 def add_tool(name: str = "search", **fields: Any) -> MCPTool:
@@ -82,10 +83,11 @@ def test_switching_a_new_tool_on_in_the_list_approves_it(admin_client: Client) -
     assert MCPTool.objects.get().usable
 
 
-def test_an_edit_touches_nothing_but_the_switch(admin_client: Client) -> None:
+def test_an_edit_touches_nothing_but_what_is_the_operators(admin_client: Client) -> None:
     tool = add_tool(description="Finds.")
 
-    admin_client.post(page_of(tool), {"description": "Forged.", "name": "forged", "version": 9})
+    forged = {"description": "Forged.", "name": "forged", "version": 9, **NO_RULES}
+    admin_client.post(page_of(tool), forged)
 
     row = MCPTool.objects.get()
     assert (row.enabled, row.description, row.name, row.version) == (False, "Finds.", "search", 1)
@@ -96,7 +98,7 @@ def test_a_waiting_tool_is_approved_on_its_page_as_it_was_shown(admin_client: Cl
     page = admin_client.get(page_of(tool)).content.decode()
     assert 'name="_approve"' in page
 
-    seen = {"enabled": "on", "_approve": "1", "_seen_version": "1"}
+    seen = {"enabled": "on", "_approve": "1", "_seen_version": "1", **NO_RULES}
     admin_client.post(page_of(tool), seen)
 
     assert MCPTool.objects.get().usable
@@ -108,7 +110,7 @@ def test_a_definition_that_has_changed_since_the_page_was_opened_is_not_approved
     tool = add_tool(review=Review.CHANGED)
     MCPTool.objects.update(version=2)
 
-    seen = {"enabled": "on", "_approve": "1", "_seen_version": "1"}
+    seen = {"enabled": "on", "_approve": "1", "_seen_version": "1", **NO_RULES}
     answer = admin_client.post(page_of(tool), seen, follow=True)
 
     assert "has changed since" in answer.content.decode()
