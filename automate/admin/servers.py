@@ -77,7 +77,7 @@ class MCPServerAdmin(ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[MCPServer]:
         counted = MCPServer.objects.with_tool_counts().with_account_counts()
-        return counted.order_by(*MCPServer._meta.ordering)
+        return counted.order_by("name", "pk")
 
     def get_fieldsets(self, request: HttpRequest, obj: MCPServer | None = None) -> Any:
         editable = obj is None or self.has_change_permission(request, obj)

@@ -1,7 +1,7 @@
 """What operators say on who may call which tools, and when somebody is asked first."""
 
 from collections.abc import Iterable, Sequence
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from django.conf import settings
 from django.contrib.auth.models import Group, PermissionsMixin
