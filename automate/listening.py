@@ -112,7 +112,10 @@ class Listeners:
             end = time.monotonic() + SETTLE_SECONDS
             while word is not None:
                 slugs.add(word)
-                word = self._changed.get(timeout=max(0.0, end - time.monotonic()))
+                # A server that never stops saying so must not keep the others waiting.
+                if (left := end - time.monotonic()) <= 0:
+                    break
+                word = self._changed.get(timeout=left)
         return slugs
 
     def _sync(self, servers: models.QuerySet[MCPServer]) -> None:

@@ -24,6 +24,8 @@ done
 for group in $groups; do kill -s KILL -- "-$group"; done
 """
 
+_END_SECONDS = 2.0
+
 
 class Guard:
     """Is told of each process group that begins and ends. Thread-safe.
@@ -55,7 +57,11 @@ class Guard:
         with self._lock:
             process, self._process, self._tried = self._process, None, False
         if process is not None:
-            process.communicate()
+            try:
+                process.communicate(timeout=_END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
     def forget(self) -> None:
         """In a forked child: the guard is the parent's, and must see the parent's end alone."""

@@ -1,12 +1,13 @@
 """MCP servers, as rows."""
 
+import logging
 from dataclasses import dataclass, replace
 from typing import Self, cast
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models, router
+from django.db import DatabaseError, models, router
 from django.db.models import Case, Count, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -33,6 +34,8 @@ from automate_llm.values import Connectable, Connection, Protocols
 
 from .oauth import MCPServerOAuth, OAuthToken
 from .reviews import Review
+
+logger = logging.getLogger(__name__)
 
 User = AbstractBaseUser | AnonymousUser
 
@@ -323,11 +326,17 @@ class MCPServer(models.Model):
         )
 
     def mark_changed(self) -> None:
-        """A call found that the server is not what was synced: it is due. For a call's thread."""
+        """A call found that the server is not what was synced: it is due. For a call's thread.
+
+        Where the database fails the next call will say so again: the call itself must not fail.
+        """
         now = timezone.now()
         rows = MCPServer.objects.filter(pk=self.pk).exclude(due_at__lte=now)
         with briefly_connected(rows.db):
-            rows.update(due_at=now)
+            try:
+                rows.update(due_at=now)
+            except DatabaseError:
+                logger.warning("MCP server %r changed, which could not be noted.", self.slug)
 
     def mark_failed(self, error: str) -> None:
         """The last sync failed; its tools stay as they were. A server that is due rests."""

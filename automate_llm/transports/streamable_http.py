@@ -9,10 +9,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import dataclass, field
 from typing import Any
 
+from automate_llm import strict_json
 from automate_llm.exceptions import (
     CallCancelled,
     ConnectionFailed,
     DeadlineExceeded,
+    LimitExceeded,
     MCPClientError,
     ProtocolError,
     RPCError,
@@ -44,6 +46,7 @@ from .side_streams import side_stream
 from .tool_calls import call_params, continued, outcome
 
 CANCEL_SECONDS = 0.5
+MAX_ABOUT_BYTES = 256 * 1024
 _NAMES = ("name", "uri", "taskId")
 
 
@@ -192,6 +195,8 @@ class StreamableHTTPTransport:
         reader = Reader(on_headers=keep_session)
         about = self._endpoint.request(exchange, {}, request_id, body, reader).unwrap()
         version = agreed_version(about)
+        if len(strict_json.dumps(about)) > MAX_ABOUT_BYTES:  # a thousand sessions may be kept
+            raise LimitExceeded("The server says more of itself than any client can use.")
         if len(session_id) > 256 or not all("!" <= char <= "~" for char in session_id):
             raise ProtocolError("The server gave a session id that no header may carry.")
         session = Session(session_id, version, about, asks=asks)

@@ -5,6 +5,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
+from django.db import OperationalError
 from django.utils import timezone
 
 from automate.freshness import LEAST, RETRY_AFTER, due_at
@@ -125,3 +126,22 @@ def test_a_call_that_finds_another_version_makes_its_server_due(sdk_server):
     assert unchanged == ("2025-11-25", None)
     assert due == [server]
     assert stored(server).protocol_version == "2026-07-28"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_call_succeeds_though_the_database_cannot_note_the_change(
+    sdk_server, monkeypatch, caplog
+):
+    peer = sdk_server(Offer("one"), legacy_only=True)
+    server = add_server(url=peer.url)
+    sync_server(server)
+    before = stored(server)
+    peer.legacy_only, peer.modern_only = False, True
+
+    def locked(*args, **values):
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(type(MCPServer.objects.all()), "update", locked)
+    MCPClient(before).execute_tool("one", {})
+
+    assert "could not be noted" in caplog.text

@@ -100,6 +100,26 @@ def test_a_due_server_is_synced_though_it_announces_nothing(server, offering):
     assert report.added == ["search"]
 
 
+def test_a_server_that_never_stops_announcing_keeps_nobody_waiting(server, offering):
+    offering("search")
+    listeners = Listeners(lambda report: None)
+    announcing = threading.Event()
+
+    def announce() -> None:
+        while not announcing.is_set():
+            listeners._changed.put("shop")
+
+    flood = threading.Thread(target=announce)
+    flood.start()
+    try:
+        heard = listeners._wait()
+    finally:
+        announcing.set()
+        flood.join()
+
+    assert heard == {"shop"}
+
+
 def test_a_server_that_is_switched_off_is_not_listened_to_any_more(sdk_server):
     peer = sdk_server(Offer("one"))
     server = add_server(url=peer.url)

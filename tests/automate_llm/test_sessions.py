@@ -6,7 +6,14 @@ from traceback import extract_stack
 
 import pytest
 
-from automate_llm.exceptions import DeadlineExceeded, ProtocolError, UnexpectedStatus
+from automate_llm import exchange
+from automate_llm.exceptions import (
+    DeadlineExceeded,
+    LimitExceeded,
+    ProtocolError,
+    UnexpectedStatus,
+)
+from automate_llm.exchange import Exchange
 from automate_llm.mcp_client import MCPClient
 from automate_llm.transports.sessions import Session, Sessions
 from automate_llm.values import Connection
@@ -121,8 +128,9 @@ def test_whoever_waits_for_a_session_that_comes_to_nothing_opens_one(raw_server)
 
 def waiting_for_sessions():
     """The threads that wait for another one's handshake."""
-    frames = sys._current_frames().values()
-    return [frame for frame in frames if any(f.name == "wait_for" for f in extract_stack(frame))]
+    stacks = (extract_stack(frame) for frame in sys._current_frames().values())
+    wait = Exchange.wait_for.__name__, exchange.__file__
+    return [stack for stack in stacks if wait in {(each.name, each.filename) for each in stack}]
 
 
 def test_a_wait_for_another_ones_session_ends_with_the_deadline(raw_server):
@@ -209,6 +217,18 @@ def test_a_session_id_of_256_characters_is_taken(raw_server):
     server = raw_server(handshaking(["x" * 256]))
 
     assert call(legacy(server)).text == "fine"
+
+
+def test_a_server_that_says_too_much_of_itself_opens_no_session(raw_server):
+    def script(connection):
+        seen = connection.read_request()
+        about = {"protocolVersion": "2025-11-25", "instructions": "x" * 300_000}
+        connection.respond({"jsonrpc": "2.0", "id": seen.body["id"], "result": about})
+
+    error = failure(legacy(raw_server(script)))
+
+    assert isinstance(error, LimitExceeded)
+    assert not error.may_have_run
 
 
 def test_a_server_without_session_ids_gets_none(raw_server):
