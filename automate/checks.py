@@ -60,6 +60,7 @@ def _is_amount(value: Any) -> bool:
 # For each type that a setting has: what it takes, in words, and the test of it.
 _EXPECTED: dict[Any, tuple[str, Callable[[Any], bool]]] = {
     str: ("text", lambda value: isinstance(value, str)),
+    bool: ("True or False", lambda value: isinstance(value, bool)),
     int: ("a whole number of at least 1", lambda value: _is_whole(value) and value >= 1),
     float: ("a number of seconds above 0", lambda value: _is_number(value) and value > 0),
     int | None: (

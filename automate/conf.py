@@ -150,6 +150,13 @@ class Settings:
     SITE_DAILY_COST: float | None = None
     """What the answers of all people together may cost in a day."""
 
+    TRACING: bool = False
+    """Whether OpenTelemetry spans are made of turns, model requests and tool calls."""
+
+    TRACE_CONTENT: bool = False
+    """Whether spans hold what people, models and tools said. It is private: think of who reads
+    your traces."""
+
     HEALTH_QUEUE_SECONDS: float = 300.0
     """How long the oldest turn may wait in line before `/healthz` calls the site unavailable."""
 

@@ -107,6 +107,7 @@ class MCPClient:
         request_state: str | None = None,
         task_id: str = "",
         on_question: OnQuestion | None = None,
+        trace_context: Mapping[str, str] | None = None,
     ) -> ToolResult:
         """Call a tool once; a failure that the tool itself reports is a result (`is_error`).
 
@@ -115,7 +116,8 @@ class MCPClient:
         answers go back in `input_responses`, with that error's `request_state` and `task_id`.
         `on_question` answers at once what a server of before 2026 asks, in whichever thread
         reads the question, and must not wait longer than the call may; without it such a question
-        is declined.
+        is declined. `trace_context` goes along as W3C Trace Context writes it: `traceparent`, and
+        perhaps `tracestate`.
 
         Raises:
             InputRequired: no failure; a person must answer before the tool goes on.
@@ -134,6 +136,7 @@ class MCPClient:
             request_state,
             task_id,
             on_question,
+            trace_context or {},
         )
         with breaker_of(connection.slug, connection.endpoint_url).guarding():
             try:

@@ -1,10 +1,12 @@
-"""What `manage.py check` says about where turns run.
+"""What `manage.py check` says about where turns run, and how they are traced.
 
 automate_chat.E001  the executor lacks its library, or its workers
 automate_chat.E002  Celery would run turns in the web process
+automate_chat.E003  TRACING is on, and OpenTelemetry is not installed
 """
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from django.apps import AppConfig
@@ -35,6 +37,25 @@ def check_executor(
             )
         ]
     return []
+
+
+@register()
+def check_tracing(
+    app_configs: Sequence[AppConfig] | None = None, **options: Any
+) -> list[CheckMessage]:
+    """Whether what makes the spans is there."""
+    chosen = getattr(settings, "AUTOMATE", {})
+    if not isinstance(chosen, dict) or not chosen.get("TRACING"):
+        return []
+    if find_spec("opentelemetry") is not None:
+        return []
+    return [
+        Error(
+            "AUTOMATE['TRACING'] is on, and opentelemetry cannot be imported.",
+            hint="Install django-automate with the extra 'otel'.",
+            id="automate_chat.E003",
+        )
+    ]
 
 
 def _is_eager() -> bool:

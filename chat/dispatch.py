@@ -38,6 +38,7 @@ from .limits import TurnLimits
 from .logs import logged_with
 from .models import Approval, Question, ToolCall, Turn, TurnEvent
 from .signals import announce, approval_requested, call_finished, call_started, question_asked
+from .tracing import Tracer
 
 Outcome = ToolResult | Exception
 Status = ToolCall.Status
@@ -64,12 +65,14 @@ class Dispatcher:
         cancellation: Cancellation,
         settings: Settings,
         fence: Callable[[], None],
+        tracer: Tracer,
     ) -> None:
         self._turn = turn
         self._log = log
         self._cancellation = cancellation
         self._settings = settings
         self._fence = fence
+        self._tracer = tracer
         self._checker = CallChecker(turn, limits, settings)
         self._at_once = max(1, settings.PARALLEL_CALLS)
         self._progress_at: dict[int, float] = {}
@@ -181,11 +184,18 @@ class Dispatcher:
         """What came of the call. Touches the network and no row but an account's token."""
         if call.tool is None or call.arguments is None:
             return MCPClientError(_("The tool is gone."))
-        with logged_with(call_id=call.pk):
-            return self._called(call, call.tool, call.arguments, on_progress)
+        with logged_with(call_id=call.pk), self._tracer.call(call) as span:
+            outcome = self._called(call, call.tool, call.arguments, on_progress, span.trace_context)
+            span.called(outcome)
+        return outcome
 
     def _called(
-        self, call: ToolCall, tool: MCPTool, arguments: dict[str, Any], on_progress: Any
+        self,
+        call: ToolCall,
+        tool: MCPTool,
+        arguments: dict[str, Any],
+        on_progress: Any,
+        trace_context: Mapping[str, str],
     ) -> Outcome:
         client = MCPClient(tool.server.for_user(self._turn.conversation.user))
         state, task_id = call.request_state, call.task_id
@@ -201,6 +211,7 @@ class Dispatcher:
                     input_responses=self._answers.get(call.pk),
                     request_state=state,
                     task_id=task_id,
+                    trace_context=trace_context,
                 )
             except InputRequired as exc:
                 if exc.requests:

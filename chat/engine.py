@@ -10,7 +10,7 @@ from django.db import close_old_connections, transaction
 from django.utils.translation import gettext as _
 
 from automate.catalog import catalog_for
-from automate.conf import conf
+from automate.conf import Settings, conf
 from automate_llm.exceptions import ModelCancelled, ModelError
 from automate_llm.providers.base import Completed, ModelRequest
 
@@ -29,6 +29,7 @@ from .recovery import close_calls, keep_partial_text
 from .requesting import Requester
 from .running import Running, running
 from .signals import announce, turn_finished, turn_started, turn_waiting
+from .tracing import Tracer, tracer
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +52,16 @@ def run_turn(turn_id: UUID) -> None:
     owner = uuid.uuid4()
     if not turn.claim(owner):
         return
-    seconds = max(0.0, conf().MAX_TURN_SECONDS - turn.seconds_used)
+    settings = conf()
+    traces = tracer(settings)
+    seconds = max(0.0, settings.MAX_TURN_SECONDS - turn.seconds_used)
     with (
         logged_with(turn_id=turn_id, conversation_id=turn.conversation_id),
+        traces.turn(turn) as span,
         running(turn_id, owner, seconds) as this,
     ):
         announce(turn_started, turn)
-        run = TurnRun(turn, this)
+        run = TurnRun(turn, this, settings, traces)
         try:
             status, notice = run.answer()
         except TurnLost:
@@ -76,16 +80,17 @@ def run_turn(turn_id: UUID) -> None:
             ) % {"reference": reference}
             if isinstance(exc, DatabaseError):
                 close_old_connections()  # the end is then stored over a new one
-        run.end(status, notice)
+        span.turn_ended(run.end(status, notice))
 
 
 class TurnRun:
     """One run of one turn, in one thread."""
 
-    def __init__(self, turn: Turn, this: Running) -> None:
+    def __init__(self, turn: Turn, this: Running, settings: Settings, traces: Tracer) -> None:
         self._turn = turn
         self._this = this
-        self._settings = conf()
+        self._settings = settings
+        self._tracer = traces
         self._limits = TurnLimits.of(turn, self._settings)
         self._counted_at = this.started
         self._is_first = turn.started_at is None
@@ -96,7 +101,7 @@ class TurnRun:
         else:
             self._log = EventLog.taken_over(turn.pk)
         self._dispatcher = Dispatcher(
-            turn, self._log, self._limits, this.cancellation, self._settings, self._checkpoint
+            turn, self._log, self._limits, this.cancellation, settings, self._checkpoint, traces
         )
 
     def answer(self) -> tuple[Turn.Status, str]:
@@ -110,7 +115,9 @@ class TurnRun:
             self._dispatcher.resume(left)
             if stop := self._stop_after(left, unresolved):
                 return stop
-        model = Requester(self._turn, self._limits, self._this.cancellation, self._settings)
+        model = Requester(
+            self._turn, self._limits, self._this.cancellation, self._settings, self._tracer
+        )
         catalog = catalog_for(self._turn.conversation.user)
         context = compacted(self._turn, self._settings, model.text, self._checkpoint)
         messages = context.messages
@@ -148,22 +155,26 @@ class TurnRun:
             }
         return Turn.Status.CANCELLED, _("You stopped this answer.")
 
-    def end(self, status: Turn.Status, notice: str) -> None:
-        """Store how this run ended, all at once; nothing where the turn is no longer ours."""
+    def end(self, status: Turn.Status, notice: str) -> Turn.Status:
+        """Store how this run ended, all at once; nothing where the turn is no longer ours.
+
+        Returns what it came to: a turn that was to wait may have been stopped meanwhile.
+        """
         self._count()
         if status == Turn.Status.WAITING:
             if self._wait():
-                return
+                return status
             status, notice = Turn.Status.CANCELLED, _("You stopped this answer.")
         with transaction.atomic():
             if not self._turn.finish(self._this.owner, status, notice):
-                return
+                return status
             if status != Turn.Status.DONE:
                 close_calls(self._turn, self._log)
                 keep_partial_text(self._turn)
             self._log.append(TurnEvent.Kind.STATUS, status=status)
             self._log.fold_text()
             announce(turn_finished, self._turn)
+        return status
 
     def _wait(self) -> bool:
         """Leave the turn to a person; false where that person stopped it meanwhile.

@@ -16,6 +16,7 @@ from .language_models import provider_for
 from .limits import TurnLimits
 from .models import Turn
 from .tokens import characters_per_token, estimated_usage, request_characters
+from .tracing import Span, Tracer
 
 
 class Requester:
@@ -26,9 +27,15 @@ class Requester:
     """
 
     def __init__(
-        self, turn: Turn, limits: TurnLimits, cancellation: Cancellation, settings: Settings
+        self,
+        turn: Turn,
+        limits: TurnLimits,
+        cancellation: Cancellation,
+        settings: Settings,
+        tracer: Tracer,
     ) -> None:
         self._turn = turn
+        self._tracer = tracer
         self._limits = limits
         self._cancellation = cancellation
         self._spending = Spending(turn, settings)
@@ -42,20 +49,8 @@ class Requester:
             ModelError: in one of its forms.
         """
         self._spending.check()
-        written = 0
-        try:
-            for event in self._provider.stream(request, self._cancellation):
-                if isinstance(event, TextDelta):
-                    written += len(event.text)
-                    on_text(event.text)
-                else:
-                    self._count(request, event.usage, written)
-                    return event
-        except (ModelCancelled, ModelStreamBroken):
-            # Its server goes on counting what it had read and written until then.
-            self._count(request, Usage(), written)
-            raise
-        raise ModelError(_("The model sent no complete answer."))
+        with self._tracer.request(self._turn, request) as span:
+            return self._streamed(request, on_text, span)
 
     def text(self, messages: list[ModelMessage]) -> str:
         """What the model says to these messages, without tools and unseen by the person.
@@ -65,12 +60,33 @@ class Requester:
         """
         return self.answer(ModelRequest(messages=messages), lambda text: None).text
 
-    def _count(self, request: ModelRequest, usage: Usage, written: int) -> None:
+    def _streamed(
+        self, request: ModelRequest, on_text: Callable[[str], object], span: Span
+    ) -> Completed:
+        written = 0
+        try:
+            for event in self._provider.stream(request, self._cancellation):
+                if isinstance(event, TextDelta):
+                    if not written:
+                        span.text_came()
+                    written += len(event.text)
+                    on_text(event.text)
+                else:
+                    span.answered(event, self._count(request, event.usage, written))
+                    return event
+        except (ModelCancelled, ModelStreamBroken):
+            # Its server goes on counting what it had read and written until then.
+            self._count(request, Usage(), written)
+            raise
+        raise ModelError(_("The model sent no complete answer."))
+
+    def _count(self, request: ModelRequest, usage: Usage, written: int) -> Usage:
         if not usage.prompt_tokens and not usage.completion_tokens:
             usage = estimated_usage(request, written, self._ratio)
         self._turn.prompt_characters += request_characters(request)
         self._limits.count_usage(usage)
         self._spending.count(usage)
+        return usage
 
     @cached_property
     def _ratio(self) -> float:

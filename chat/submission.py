@@ -17,6 +17,7 @@ from .queueing import submit_turn
 from .recovery import close_calls, recover_abandoned
 from .running import cancel
 from .signals import announce, turn_finished
+from .tracing import tracer
 
 _TITLE_CHARACTERS = 60
 
@@ -91,7 +92,11 @@ def _sent_before(user: Any, submission: UUID) -> Turn | None:
 def _begin(conversation: Conversation, submission: UUID) -> Turn:
     try:
         with transaction.atomic():
-            turn = Turn.objects.create(conversation=conversation, submission=submission)
+            turn = Turn.objects.create(
+                conversation=conversation,
+                submission=submission,
+                trace_parent=tracer(conf()).trace_parent(),
+            )
     except IntegrityError:
         raise TurnInProgress(_in_progress(conversation)) from None
     Conversation.objects.filter(pk=conversation.pk).update(updated_at=timezone.now())

@@ -19,7 +19,8 @@ class ToolCall:
     `input_schema` is the tool's own, which may want arguments mirrored in headers. `asks` says
     that the caller can deal with `InputRequired`; `input_responses`, `request_state` and `task_id`
     go on with a call that ended so. `on_question` answers what a server of the handshake versions
-    asks while the call is under way.
+    asks while the call is under way. `trace_context` is W3C Trace Context: `traceparent`, and
+    `tracestate` where there is one.
     """
 
     name: str
@@ -31,6 +32,7 @@ class ToolCall:
     request_state: str | None = None
     task_id: str = ""
     on_question: OnQuestion | None = None
+    trace_context: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The simple HTTP dialect: `GET {endpoint}/tools` and `POST {endpoint}/execute`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 from automate_llm import strict_json
@@ -12,6 +13,8 @@ from automate_llm.http import refuse_status
 from automate_llm.values import Connection, ToolResult
 
 from .base import Asking, Listing, ToolCall
+
+NO_TRACE: Mapping[str, str] = MappingProxyType({})
 
 
 class RestTransport:
@@ -33,7 +36,7 @@ class RestTransport:
     def call_tool(self, exchange: Exchange, call: ToolCall) -> ToolResult:
         """`POST {endpoint}/execute` with `{"tool", "arguments"}` → `{"result": …}`."""
         body = strict_json.dumps({"tool": call.name, "arguments": call.arguments})
-        answer = self._exchange(exchange, "POST", "/execute", body)
+        answer = self._exchange(exchange, "POST", "/execute", body, call.trace_context)
         if isinstance(answer, dict) and "result" in answer:
             return ToolResult(structured=answer["result"], has_structured=True)
         if isinstance(answer, dict) and "error" in answer:
@@ -60,8 +63,15 @@ class RestTransport:
         """Nothing is said unasked."""
         raise MCPClientError("A server of the simple HTTP dialect says nothing unasked.")
 
-    def _exchange(self, exchange: Exchange, method: str, path: str, body: bytes | None) -> Any:
-        headers = {"Accept": "application/json", "User-Agent": "django-automate"}
+    def _exchange(
+        self,
+        exchange: Exchange,
+        method: str,
+        path: str,
+        body: bytes | None,
+        trace_context: Mapping[str, str] = NO_TRACE,
+    ) -> Any:
+        headers = {"Accept": "application/json", "User-Agent": "django-automate", **trace_context}
         if body is not None:
             headers["Content-Type"] = "application/json"
         headers |= self._connection.headers

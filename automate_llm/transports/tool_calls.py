@@ -31,6 +31,10 @@ def call_params(call: ToolCall, version: str, token: int) -> dict[str, Any]:
             params["inputResponses"] = _answers(call)
         if call.request_state is not None:
             params["requestState"] = call.request_state
+    if call.trace_context:
+        # Not in HTTP headers: those would speak of the request that carries it, which may be
+        # another one than this message's. Source: MCP 2026-07-28, basic/index, "_meta".
+        params["_meta"] = dict(call.trace_context)
     return with_progress_token(params, token)
 
 

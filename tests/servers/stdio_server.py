@@ -23,6 +23,12 @@ def pid() -> int:
 
 
 @server.tool()
+def trace(context: Context) -> str:
+    """Say in which trace this was called."""
+    return str((context.request_context.meta or {}).get("traceparent"))
+
+
+@server.tool()
 def fail() -> str:
     """Fail."""
     raise ToolError("out of paint")
