@@ -60,6 +60,7 @@ TOOLS: list[dict[str, Any]] = [
     {
         "name": "find_branches",
         "description": "Find branches of the shop by city or by a service that they offer.",
+        "annotations": {"readOnlyHint": True},
         "inputSchema": {
             "type": "object",
             "properties": {
@@ -76,6 +77,7 @@ TOOLS: list[dict[str, Any]] = [
     {
         "name": "opening_hours",
         "description": "Say when a branch is open, on one day of the week or on all of them.",
+        "annotations": {"readOnlyHint": True},
         "inputSchema": {
             "type": "object",
             "properties": {
