@@ -92,8 +92,8 @@ class Upkeep:
         self._hand_over(sweep().queued)
 
     def _guarded(self, job: Callable[[], object]) -> None:
-        close_old_connections()
         try:
+            close_old_connections()
             job()
         except Exception:
             # The database may be away for a moment; the next look finds what this one missed.
