@@ -108,6 +108,10 @@ class Settings:
     APPROVAL_SECONDS: float = 86_400.0
     """How long an approval or a question waits for its person; then the call is not made."""
 
+    API_DOCS: bool = False
+    """Whether people who are logged in are shown the documents of the JSON API, `api/docs` and
+    `api/openapi.json`; the page needs `"ninja"` in `INSTALLED_APPS` for its own files."""
+
     SYNC_THREADS: int = 8
     """Servers that one sync asks at the same time."""
 

@@ -12,8 +12,9 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from .models import Conversation, DailyUsage, ToolCall, Turn
+from .models import Approval, Conversation, DailyUsage, Question, ToolCall, ToolGrant, Turn
 from .rendering import visible_text
+from .schema_fields import json_text
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -112,6 +113,85 @@ class ToolCallAdmin(ReadOnlyAdmin):
     @admin.display(description=_("result for the model"))
     def shown_result(self, call: ToolCall) -> str:
         return _preformatted(call.result_text)
+
+
+@admin.register(Approval)
+class ApprovalAdmin(ReadOnlyAdmin):
+    list_display = (
+        *("created_at", "user", "call_name", "status", "scope", "needs_second_person"),
+        *("decided_by", "decided_at"),
+    )
+    list_filter = ("status", "scope", "needs_second_person")
+    list_select_related = ("user", "decided_by", "call")
+    search_fields = ("call__function_name", f"user__{_USERNAME}", f"decided_by__{_USERNAME}")
+    date_hierarchy = "created_at"
+    fields = (
+        *("call", "user", "tool", "why", "needs_second_person", "status", "scope", "decided_by"),
+        *("decided_at", "reason", "shown_arguments", "shown_original", "arguments_hash"),
+        *("definition_hash", "created_at", "expires_at"),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Approval]:
+        return super().get_queryset(request).defer("call__result")
+
+    @admin.display(description=_("call"), ordering="call__function_name")
+    def call_name(self, approval: Approval) -> str:
+        return visible_text(approval.call.function_name)
+
+    @admin.display(description=_("arguments"))
+    def shown_arguments(self, approval: Approval) -> str:
+        return _preformatted(json_text(approval.call.arguments))
+
+    @admin.display(description=_("original arguments"))
+    def shown_original(self, approval: Approval) -> str:
+        if approval.original_arguments is None:
+            return ""
+        return _preformatted(json_text(approval.original_arguments))
+
+
+@admin.register(ToolGrant)
+class ToolGrantAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "user", "tool", "conversation", "revoked_at")
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter), "tool__server")
+    list_select_related = ("user", "tool", "conversation")
+    search_fields = ("tool__name", f"user__{_USERNAME}")
+    date_hierarchy = "created_at"
+    fields = (
+        *("user", "tool", "definition_hash", "conversation", "approval"),
+        *("created_at", "revoked_at"),
+    )
+
+
+@admin.register(Question)
+class QuestionAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "call_name", "mode", "status", "answered_by", "answered_at")
+    list_filter = ("status", "mode", "call__server_name")
+    list_select_related = ("call", "answered_by")
+    search_fields = ("call__function_name", f"answered_by__{_USERNAME}")
+    date_hierarchy = "created_at"
+    fields = (
+        *("call", "round", "key", "mode", "shown_message", "shown_schema", "url", "status"),
+        *("shown_content", "answered_by", "answered_at", "created_at", "expires_at"),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Question]:
+        return super().get_queryset(request).defer("call__result")
+
+    @admin.display(description=_("call"), ordering="call__function_name")
+    def call_name(self, question: Question) -> str:
+        return visible_text(question.call.function_name)
+
+    @admin.display(description=_("message"))
+    def shown_message(self, question: Question) -> str:
+        return _preformatted(question.message)
+
+    @admin.display(description=_("schema"))
+    def shown_schema(self, question: Question) -> str:
+        return _preformatted(json_text(question.schema))
+
+    @admin.display(description=_("answer"))
+    def shown_content(self, question: Question) -> str:
+        return "" if question.content is None else _preformatted(json_text(question.content))
 
 
 @admin.register(DailyUsage)

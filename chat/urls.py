@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import decision_views, downloads, streams, views
+from . import api_door, decision_views, downloads, streams, views
 
 app_name = "chat"
 urlpatterns = [
@@ -16,6 +16,8 @@ urlpatterns = [
     path("turns/<uuid:turn_id>/events/", streams.events, name="events"),
     path("turns/<uuid:turn_id>/stop/", views.stop, name="stop"),
     path("turns/<uuid:turn_id>/retry/", views.retry, name="retry"),
+    path("api/<path:path>", api_door.api, name="api"),
+    path("api/", api_door.api, {"path": ""}, name="api"),
     path("inbox/", decision_views.inbox, name="inbox"),
     path("inbox/link/", decision_views.inbox_link, name="inbox-link"),
     path("approvals/<int:approval_id>/decide/", decision_views.decide, name="decide"),

@@ -123,6 +123,6 @@ class HeldExecutor:
 @pytest.fixture
 def executor(monkeypatch: pytest.MonkeyPatch) -> HeldExecutor:
     held = HeldExecutor()
-    for user in ("queueing", "views", "streams"):
+    for user in ("queueing", "views", "streams", "api_door"):
         monkeypatch.setattr(f"chat.{user}.executor", lambda: held)
     return held

@@ -488,3 +488,32 @@ def test_hostile_words_of_a_question_are_text(person: Client, ordered: Turn) -> 
 
     assert "<script>alert" not in html and "<img src=x" not in html
     assert "&lt;script&gt;alert" in html
+
+
+def test_what_was_decided_is_in_the_audit_of_superusers_alone(
+    person: Client, ordered: Turn, admin_user: Any
+) -> None:
+    call = ordered.tool_calls.get()
+    person.post(decide_url(ordered), {"decision": "always", **typed(call, f1="3")})
+    operator = Client()
+    operator.force_login(admin_user)
+    question = Question.objects.create(
+        call=call, key="who", message="<b>Who?", content={"a": 1}, expires_at=timezone.now()
+    )
+
+    pages = {}
+    for model, row in (
+        ("approval", Approval.objects.get()),
+        ("toolgrant", ToolGrant.objects.get()),
+        ("question", question),
+    ):
+        assert operator.get(reverse(f"admin:automate_chat_{model}_changelist")).status_code == 200
+        assert operator.get(reverse(f"admin:automate_chat_{model}_add")).status_code == 403
+        address = reverse(f"admin:automate_chat_{model}_change", args=[row.pk])
+        pages[model] = operator.get(address).content.decode()
+        assert operator.post(address, {}).status_code == 403
+
+    assert "&quot;count&quot;: 3" in pages["approval"]
+    assert "&quot;count&quot;: 2" in pages["approval"]
+    assert "&lt;b&gt;Who?" in pages["question"]
+    assert person.get(reverse("admin:automate_chat_approval_changelist")).status_code == 302
