@@ -121,4 +121,4 @@ def _spent(limits: tuple[Any, Any], used: Used, sentences: tuple[Any, Any]) -> s
 
 def _opens_again() -> str:
     zone = timezone.get_default_timezone_name()
-    return _("It goes on at midnight (%(zone)s); your message is kept.") % {"zone": zone}
+    return _("You can go on at midnight (%(zone)s); your message is kept.") % {"zone": zone}

@@ -118,6 +118,7 @@ AUTOMATE: dict[str, Any] = {
             "MODEL": os.environ.get("OPENAI_MODEL", "gpt-5-mini"),
             "BASE_URL": os.environ.get("OPENAI_BASE_URL", ""),
             "API_KEY": "env:OPENAI_API_KEY",
+            "CONTEXT_TOKENS": int(os.environ.get("OPENAI_CONTEXT_TOKENS") or 50_000),
         }
     },
     # Where `manage.py demo` may start its own MCP servers.

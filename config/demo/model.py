@@ -48,6 +48,8 @@ def chosen_model(gguf: Path | None, environment: Mapping[str, str] = os.environ)
             {
                 "OPENAI_API_KEY": "local",
                 "OPENAI_MODEL": gguf.stem,
+                # Of the 8,192 that it is started with; tools and the answer need the rest.
+                "OPENAI_CONTEXT_TOKENS": "4000",
                 "AUTOMATE_NOTICE": f"Local model: {gguf.name}",
             },
             (str(EXAMPLES / "gguf_model.py"), "--gguf", str(gguf.resolve())),

@@ -1,9 +1,10 @@
 """A process that sends a message and runs its turn, and dies at the moment that it is told.
 
-Each line on standard input is JSON: `automate` (the setting), `user`, `text`, `submission` and
-`die_at`. For each, a fork of this process does the work and counts the moments right before and
-right after every commit of a write; at the one whose number is `die_at` it kills itself as
-`kill -9` does. Each line on standard output is the signal that ended it, 0 where none did.
+Each line on standard input is JSON: `automate` (the setting), `user`, `text`, `submission`,
+`die_at`, and `conversation` where there is one already. For each, a fork of this process does the
+work and counts the moments right before and right after every commit of a write; at the one whose
+number is `die_at` it kills itself as `kill -9` does. Each line on standard output is the signal
+that ended it, 0 where none did.
 
 The database is the one that is named on the command line.
 """
@@ -60,6 +61,7 @@ def work(order: dict[str, Any]) -> None:
 
     from chat import queueing
     from chat.engine import run_turn
+    from chat.models import Conversation
     from chat.submission import send_message
 
     settings.AUTOMATE = order["automate"]
@@ -69,7 +71,8 @@ def work(order: dict[str, Any]) -> None:
     commit = connection._commit
     connection._commit = lambda: moments.around(commit)
     with connection.execute_wrapper(moments.statement):
-        turn = send_message(user, None, order["text"], UUID(order["submission"]))
+        earlier = Conversation.objects.filter(pk=order.get("conversation")).first()
+        turn = send_message(user, earlier, order["text"], UUID(order["submission"]))
         run_turn(turn.pk)
 
 

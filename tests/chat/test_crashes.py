@@ -23,7 +23,7 @@ from automate.sync import sync_server
 from chat.context import model_messages
 from chat.decisions import resolve
 from chat.engine import run_turn
-from chat.models import Message, ToolCall, Turn, TurnEvent
+from chat.models import Conversation, Message, Summary, ToolCall, Turn, TurnEvent
 from chat.recovery import recover_abandoned
 from chat.submission import send_message
 from tests.conftest import NO_SKIPS
@@ -50,7 +50,14 @@ class DyingProcess:
             env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
         )
 
-    def run(self, user: Any, sentence: str, submission: UUID, die_at: int) -> int:
+    def run(
+        self,
+        user: Any,
+        sentence: str,
+        submission: UUID,
+        die_at: int,
+        conversation: Conversation | None = None,
+    ) -> int:
         assert self._process.stdin is not None and self._process.stdout is not None
         order = {
             "automate": django_settings.AUTOMATE,
@@ -58,6 +65,7 @@ class DyingProcess:
             "text": sentence,
             "submission": str(submission),
             "die_at": die_at,
+            "conversation": str(conversation.pk) if conversation is not None else None,
         }
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
@@ -119,6 +127,43 @@ def test_a_process_killed_at_any_commit_loses_nothing_and_repeats_nothing(
     assert died == 0
     assert at > 20, "the turn has more commits than that"
     assert [effects[sentence, number] for number in (1, 2, 3)] == [1, 1, 1]
+
+
+def test_a_process_killed_while_it_summarises_stores_one_summary_or_none(
+    model: Any, user: Any, executor: Any, dying: Callable[..., int]
+) -> None:
+    """The model may be asked anew, but nothing is summarised twice, and nothing is lost."""
+
+    def reply(request: Request) -> Reply:
+        if problems := problems_of(request.messages):
+            return status(400, {"error": {"message": "; ".join(problems)}})
+        is_summary = "Summarise the beginning" in request.messages[0]["content"]
+        return text("It began." if is_summary else "word " * 90)
+
+    model(reply, CONTEXT_TOKENS=100)
+    died, at = int(signal.SIGKILL), 0
+    while died:
+        at += 1
+        conversation = None
+        for number in range(2):
+            turn = send_message(user, conversation, f"Question {number}", uuid4())
+            run_turn(turn.pk)
+            conversation = turn.conversation
+        submission = uuid4()
+
+        died = dying(user, "And now?", submission, at, conversation)
+        turn = send_message(user, conversation, "And now?", submission)
+        past = timezone.now() - timedelta(seconds=1)
+        Turn.objects.filter(status=Turn.Status.RUNNING).update(lease_until=past)
+        recover_abandoned()
+        run_turn(turn.pk)
+
+        turn.refresh_from_db()
+        assert turn.status == Turn.Status.DONE, at
+        summary = Summary.objects.get(conversation=turn.conversation)
+        assert Conversation.objects.get(pk=turn.conversation_id).summary == summary, at
+        assert turn.messages.filter(role=Message.Role.USER).count() == 1, at
+    assert at > 10
 
 
 def _say_what_became(
