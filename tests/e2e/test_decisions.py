@@ -21,7 +21,7 @@ from tests.servers.scripted_model import calls, text
 from tests.servers.site import Site
 
 from .conftest import Tabs
-from .test_chat import until, wait_for_answer, words
+from .test_chat import PHONE, until, wait_for_answer, words
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -389,3 +389,51 @@ def test_no_card_is_wider_than_its_screen_and_every_target_is_large_enough(
     page.wait_for_selector(".ask-form")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(small, "main :is(button, input, textarea, select, a, summary)") == []
+
+
+def test_on_a_phone_the_beginning_of_what_is_asked_is_in_sight(
+    tabs: Tabs, shopping: Any, send: "Send"
+) -> None:
+    shopping()
+    page = tabs.open(**PHONE)
+    send(page, "Order two mugs")
+    wait_for_card(page)
+    place = """() => {
+        const edge = selector => document.querySelector(selector).getBoundingClientRect().top;
+        return edge(".call-asks summary") - edge("#scroll");
+    }"""
+
+    until(lambda: 0 <= page.evaluate(place) < 100)
+    page.tap("text=Allow once")
+    wait_for_answer(page)
+
+    until(lambda: not page.locator("#jump").is_visible())
+
+
+def test_decisions_work_under_wsgi(
+    chromium: Any, live_server: Any, user: Any, client: Any, shopping: Any, send: "Send"
+) -> None:
+    server = shopping()
+    client.force_login(user)
+    with chromium.new_context() as context:
+        for name, morsel in client.cookies.items():
+            context.add_cookies([{"name": name, "value": morsel.value, "url": live_server.url}])
+        page = context.new_page()
+        page.goto(live_server.url + "/chat/")
+        page.wait_for_selector("[data-theme-button]:not([hidden])")
+        send(page, "Order two mugs")
+        wait_for_card(page)
+        page.click("text=Allow once")
+        wait_for_answer(page)
+
+        assert words(page, ".turn .markdown:not(:empty)") == "All done."
+        assert server.calls() == [MUG]
+
+
+def test_the_documents_of_the_api_load_nothing_from_elsewhere(tabs: Tabs, settings: Any) -> None:
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "ninja"]
+    settings.AUTOMATE = {"API_DOCS": True}
+    page = tabs.open()
+
+    page.goto(tabs.site.url + "/chat/api/docs")
+    page.wait_for_selector('[data-path="/chat/api/approvals/{approval_id}/approve"]')

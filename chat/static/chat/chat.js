@@ -11,8 +11,12 @@ function follow(turn) {
   if (turn.dataset.followed) return;
   turn.dataset.followed = "yes";
   scroll.toLatest();
-  new TurnStream(turn, (ending) => {
-    if (ending) composer.setActions(ending.actions);
+  new TurnStream(turn, {
+    onWaiting: scroll.show,
+    onGoingOn: scroll.toLatest,
+    onEnd: (ending) => {
+      if (ending) composer.setActions(ending.actions);
+    },
   });
 }
 

@@ -17,6 +17,15 @@ export function toLatest() {
   jump.hidden = true;
 }
 
+/** Stay where this begins, unless all of it is in sight already. */
+export function show(element) {
+  if (!area || element.getBoundingClientRect().top >= area.getBoundingClientRect().top) return;
+  follows = false;
+  element.scrollIntoView({ block: "start" });
+  top = area.scrollTop;
+  jump.hidden = distance() < NEAR;
+}
+
 export function start() {
   if (!area) return;
   area.addEventListener("scroll", () => {

@@ -8,8 +8,10 @@ import { announce, word } from "./words.js";
 const MAX_SILENT_TRIES = 10;
 
 export class TurnStream {
-  constructor(turn, onEnd) {
+  constructor(turn, { onWaiting, onGoingOn, onEnd }) {
     this.turn = turn;
+    this.onWaiting = onWaiting;
+    this.onGoingOn = onGoingOn;
     this.onEnd = onEnd;
     this.url = turn.dataset.stream;
     this.last = 0;
@@ -85,6 +87,7 @@ export class TurnStream {
   }
 
   call(data) {
+    const goesOn = this.state === "waiting";
     const place = this.message_element(data.message).querySelector("[data-calls]");
     const old = document.getElementById(`call-${data.call}`);
     const hadFocus = old?.contains(document.activeElement);
@@ -95,9 +98,10 @@ export class TurnStream {
     if (data.words) {
       this.say(data.words);
       announce(data.words);
-    } else if (this.state === "waiting") {
+    } else if (goesOn) {
       this.say(word("answering"));
     }
+    if (goesOn) this.onGoingOn();
   }
 
   progress(data) {
@@ -113,6 +117,8 @@ export class TurnStream {
   waiting(data) {
     this.say(data.words, "waiting");
     announce(data.words);
+    const asking = this.turn.querySelector(".call-asks");
+    if (asking) this.onWaiting(asking);
     window.htmx?.trigger(document.body, "waiting-changed");
   }
 
