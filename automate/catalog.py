@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 from automate_llm.exceptions import SchemaError
 from automate_llm.functions import definitions_array, function_definition
 
+from .compiled import CompiledQuery, Place
 from .models import MCPServer, MCPTool
 from .models.permissions import User, permissions_lacked
 from .policy import Outline, Policy, Scope
@@ -81,7 +82,14 @@ _UNREAD = ("input_schema", "output_schema", "approved_definition")
 
 _ALL_SHOWN = Outline()
 _required_permissions = itemgetter(4, 5)
-_listed = MCPTool.objects.usable().order_by("function_name").values_list(*_LISTED)
+_listed: CompiledQuery[Row] = CompiledQuery(
+    lambda: MCPTool.objects.usable().order_by("function_name").values_list(*_LISTED)
+)
+_named = CompiledQuery(
+    lambda: MCPTool.objects.select_related("server").filter(
+        function_name=Place(MCPTool, "function_name")
+    )
+)
 _catalogs: BoundedCache[tuple[Row, ...], Catalog] = BoundedCache(32_000_000)
 _definitions: BoundedCache[tuple[str, str], bytes] = BoundedCache(32_000_000)
 
@@ -90,8 +98,7 @@ def catalog_for(user: User) -> Catalog:
     """The tools that this person's chat may call now, in an order that does not change."""
     if not user.is_active:
         return Catalog()
-    # A copy of one query that was put together before costs less than putting it together again.
-    rows: tuple[Row, ...] = tuple(_listed.all())
+    rows = tuple(_listed.rows())
     policy = Policy(user)
     lacked = permissions_lacked(user, set(map(_required_permissions, rows)))
     outline = policy.outline if policy.hook is None else _outline_of_each(policy, rows)
@@ -111,12 +118,9 @@ def tool_for_call(user: User, function_name: str) -> MCPTool | None:
 
     The same rule as in `catalog_for`, asked again: what the model was shown is not what counts.
     """
-    # The rule is read off the row: as conditions of the query it costs as much again to compile.
-    try:
-        tool = MCPTool.objects.select_related("server").get(function_name=function_name)
-    except MCPTool.DoesNotExist:
-        return None
-    return tool if tool.usable_by(user) else None
+    # The rule is read off the row, which is there then to be held against the arguments.
+    tool = _named.first(function_name=function_name)
+    return tool if tool is not None and tool.usable_by(user) else None
 
 
 def _outline_of_each(policy: Policy, rows: tuple[Row, ...]) -> Outline:

@@ -70,7 +70,7 @@ class Policy:
     def __init__(self, user: User) -> None:
         settings = conf()
         self._default = settings.APPROVAL_DEFAULT
-        self._rules = ToolRule.objects.concerning(user)
+        self._rules = ToolRule.concerning(user)
         self.hook = PolicyHook(settings.POLICY, user) if settings.POLICY else None
         self.outline = self._outline()
 

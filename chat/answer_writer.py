@@ -7,6 +7,8 @@ from uuid import UUID
 
 from django.db import transaction
 
+from automate.statements import insert_rows, update_rows
+
 from .connections import let_go_of_database
 from .events import EventLog
 from .models import Approval, Conversation, Message, ToolCall, TurnEvent
@@ -79,10 +81,10 @@ class AnswerWriter:
         self._message.content = text
         with transaction.atomic():
             self._fence()
-            self._message.save()
+            self._save_message()
             for call in calls:
                 call.message = self._message
-            ToolCall.objects.bulk_create(calls)
+            insert_rows(calls)
             if approvals:
                 Approval.objects.bulk_create(approvals)
             self._log.append_all(
@@ -103,13 +105,22 @@ class AnswerWriter:
         self._written_at = time.monotonic()
         with transaction.atomic():
             if self._message.pk is None:
-                self._message.save()
+                self._save_message()
                 # Only what is committed can be added to by the scribe.
                 transaction.on_commit(self._begin)
             text = "".join(self._unwritten)
             self._log.append(TurnEvent.Kind.TEXT, message=self._message.pk, text=text)
         self._unwritten.clear()
         let_go_of_database()
+
+    def _save_message(self) -> None:
+        message = self._message
+        if message.pk is None:
+            insert_rows([message])
+            return
+        written = {"content": message.content, "interrupted": message.interrupted}
+        if not update_rows(Message, {"id": message.pk}, written):
+            message.save(force_insert=True)  # what made it was rolled back
 
     def _begin(self) -> None:
         self._begun = True

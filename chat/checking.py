@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
+from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db.models import Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from automate.catalog import tool_for_call
+from automate.compiled import CompiledQuery, Place
 from automate.conf import Settings
 from automate.models import MCPTool
 from automate.policy import Decision, Policy, Verdict
@@ -19,6 +22,10 @@ from automate_llm.validation import validate_arguments
 from .arguments import arguments_hash, canonical, parsed
 from .limits import TurnLimits
 from .models import Approval, Message, ToolCall, ToolGrant, Turn
+
+_account: CompiledQuery[Any] = CompiledQuery(
+    lambda: get_user_model()._default_manager.filter(pk=Place(get_user_model(), "pk"))
+)
 
 
 class CallChecker:
@@ -41,7 +48,10 @@ class CallChecker:
         if not requested:
             return [], []
         # The person may have lost an account or a right since the turn began.
-        self._user = type(self._user)._default_manager.get(pk=self._user.pk)
+        user = _account.first(pk=self._user.pk)
+        if user is None:
+            raise type(self._user).DoesNotExist
+        self._user = user
         policy = Policy(self._user)
         approvals: list[Approval] = []
         calls = [self._checked(each, policy, approvals) for each in requested]

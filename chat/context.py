@@ -9,11 +9,19 @@ from typing import Any, Self
 
 from django.db.models import prefetch_related_objects
 
+from automate.compiled import CompiledQuery, Place
 from automate.conf import Settings
 
 from .models import Conversation, Message, ToolCall
 
 ModelMessage = dict[str, Any]
+
+_messages_after = CompiledQuery(
+    lambda: Message.objects.filter(
+        conversation_id=Place(Conversation, "pk", "conversation"),
+        pk__gt=Place(Message, "pk", "after"),
+    ).order_by("pk")
+)
 
 # What OpenAI itself accepts. Other servers write longer ids and stranger names, and the history
 # of a conversation must also be good for the model that the site takes next.
@@ -49,12 +57,11 @@ class History:
     @classmethod
     def of(cls, conversation: Conversation) -> Self:
         """All that no summary tells of, and the latest summary."""
-        rows = conversation.messages.order_by("pk")
-        summary = ""
+        summary, last_told = "", 0
         if conversation.summary is not None:
             summary = conversation.summary.text
-            rows = rows.filter(pk__gt=conversation.summary.last_message_id)
-        found = list(rows)
+            last_told = conversation.summary.last_message_id
+        found = _messages_after.rows(conversation=conversation.pk, after=last_told)
         answers = [row for row in found if row.role != Message.Role.USER]
         prefetch_related_objects(answers, "tool_calls")
         stretches = []

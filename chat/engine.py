@@ -10,6 +10,7 @@ from django.db import close_old_connections, transaction
 from django.utils.translation import gettext as _
 
 from automate.catalog import catalog_for
+from automate.compiled import CompiledQuery, Place
 from automate.conf import Settings, conf
 from automate_llm.exceptions import ModelCancelled, ModelError
 from automate_llm.providers.base import Completed, ModelRequest
@@ -34,6 +35,11 @@ from .tracing import Tracer, tracer
 logger = logging.getLogger(__name__)
 
 
+_turn = CompiledQuery(
+    lambda: Turn.objects.select_related("conversation__user").filter(pk=Place(Turn, "pk"))
+)
+
+
 class TurnLost(Exception):
     """Another process has taken this one for dead, and its turn from it; nothing was stored."""
 
@@ -45,9 +51,8 @@ def run_turn(turn_id: UUID) -> None:
     waits for a person, unless the process is killed: then its lease runs out, and `recovery` puts
     it back in line.
     """
-    try:
-        turn = Turn.objects.select_related("conversation__user").get(pk=turn_id)
-    except Turn.DoesNotExist:
+    turn = _turn.first(pk=turn_id)
+    if turn is None:
         return
     owner = uuid.uuid4()
     if not turn.claim(owner):

@@ -12,9 +12,11 @@ from uuid import UUID
 
 from django.db import connections, router
 from django.db.models import Max
-from django.db.models.constants import OnConflict
 
-from .models import TurnEvent
+from automate.compiled import CompiledQuery, Place
+from automate.statements import delete_rows, insert_rows
+
+from .models import Turn, TurnEvent
 from .wake_ups import wake_ups
 
 TAKEN_OVER_GAP = 1_000
@@ -55,7 +57,7 @@ class EventLog:
 
     def fold_text(self) -> None:
         """Delete the text events, once their text stands in the turn's messages."""
-        TurnEvent.objects.filter(turn_id=self.turn_id, kind=TurnEvent.Kind.TEXT).delete()
+        delete_rows(TurnEvent, {"turn_id": self.turn_id, "kind": TurnEvent.Kind.TEXT})
 
 
 def _last_seq(turn_id: UUID) -> int:
@@ -64,28 +66,8 @@ def _last_seq(turn_id: UUID) -> int:
 
 
 def insert(rows: Sequence[TurnEvent], *, again: bool = False) -> None:
-    """Insert rows by one statement, as `bulk_create` does in three times the CPU.
-
-    It compiles the statement anew for each of the many events of a turn. `again` passes over
-    rows that an earlier try may have stored.
-    """
-    connection = connections[router.db_for_write(TurnEvent)]
-    quote = connection.ops.quote_name
-    fields = [field for field in TurnEvent._meta.concrete_fields if not field.primary_key]
-    columns = ", ".join(quote(str(field.column)) for field in fields)
-    places = ", ".join([f"({', '.join(['%s'] * len(fields))})"] * len(rows))
-    values = [
-        field.get_db_prep_save(getattr(row, field.attname), connection)
-        for row in rows
-        for field in fields
-    ]
-    with connection.cursor() as cursor:
-        ignored = OnConflict.IGNORE if again else None
-        verb = connection.ops.insert_statement(on_conflict=ignored)
-        ending = connection.ops.on_conflict_suffix_sql(fields, ignored, [], []) if again else ""
-        table = quote(TurnEvent._meta.db_table)
-        # Only names of our own and placeholders are put together here.
-        cursor.execute(f"{verb} {table} ({columns}) VALUES {places} {ending}", values)
+    """Store events by one statement; `again` passes over those that an earlier try has stored."""
+    insert_rows(rows, ignores_conflicts=again)
 
 
 class LogLine(NamedTuple):
@@ -98,8 +80,18 @@ class LogLine(NamedTuple):
 
 def events_after(turn_id: UUID, seq: int) -> list[LogLine]:
     """The turn's events with a higher number, in order."""
-    found = TurnEvent.objects.filter(turn_id=turn_id, seq__gt=seq).order_by("seq")
-    return [LogLine(*values) for values in found.values_list("seq", "kind", "data")]
+    return [LogLine(*values) for values in _later.rows(turn_id=turn_id, seq=seq)]
+
+
+_later: CompiledQuery[tuple[int, str, dict[str, Any]]] = CompiledQuery(
+    lambda: (
+        TurnEvent.objects.filter(
+            turn_id=Place(Turn, "pk", "turn_id"), seq__gt=Place(TurnEvent, "seq")
+        )
+        .order_by("seq")
+        .values_list("seq", "kind", "data")
+    )
+)
 
 
 def events_of_many(wanted: Sequence[tuple[UUID, int]]) -> dict[int, list[LogLine]]:
@@ -115,7 +107,7 @@ def events_of_many(wanted: Sequence[tuple[UUID, int]]) -> dict[int, list[LogLine
     found: defaultdict[int, list[LogLine]] = defaultdict(list)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"WITH wanted (place, turn_key, seen) AS (VALUES {places}) "  # noqa: S608 # as above
+            f"WITH wanted (place, turn_key, seen) AS (VALUES {places}) "  # noqa: S608 # own names and placeholders
             "SELECT wanted.place, event.seq, event.kind, event.data FROM wanted "
             f"JOIN {table} event ON event.turn_id = wanted.turn_key AND event.seq > wanted.seen "
             "ORDER BY wanted.place, event.seq",

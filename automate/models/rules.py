@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Self, cast
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, PermissionsMixin
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
@@ -12,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from automate.compiled import CompiledQuery, Place
 from automate.definitions import schema_problem
 from automate.rule_schemas import loopholes, misspellings
 
@@ -21,19 +23,6 @@ from .tools import MCPTool
 
 
 class ToolRuleQuerySet(models.QuerySet["ToolRule"]):
-    def concerning(self, user: User) -> list["ToolRule"]:
-        """Rules for everybody, for this person, and for the groups that the person is in.
-
-        One query, and a second where there are rules for groups: a join over the members of large
-        groups costs more.
-        """
-        named = Q(user=None) if user.pk is None else Q(user=None) | Q(user_id=user.pk)
-        rules = list(self.filter(named))
-        if any(rule.group_id for rule in rules):
-            groups = {None, *cast(PermissionsMixin, user).groups.values_list("pk", flat=True)}
-            rules = [rule for rule in rules if rule.group_id in groups]
-        return rules
-
     def of_tools_for_everybody(self, tools: Iterable[MCPTool]) -> Self:
         """What is said of all calls of these very tools, by whomever."""
         return self.filter(
@@ -160,6 +149,22 @@ class ToolRule(models.Model):
         who = self.user or self.group or _("everybody")
         return f"{self.get_decision_display()}: {what}, {who}"
 
+    @classmethod
+    def concerning(cls, user: User) -> list["ToolRule"]:
+        """Rules for everybody, for this person, and for the groups that the person is in.
+
+        One query, and a second where there are rules for groups: a join over the members of large
+        groups costs more.
+        """
+        if user.pk is None:
+            rules = list(cls.objects.filter(user=None))
+        else:
+            rules = _naming.rows(user=user.pk)
+        if any(rule.group_id for rule in rules):
+            groups = {None, *cast(PermissionsMixin, user).groups.values_list("pk", flat=True)}
+            rules = [rule for rule in rules if rule.group_id in groups]
+        return rules
+
     def clean(self) -> None:
         """Refuse what contradicts itself, or would be for other calls than its operator means."""
         if self.argument_schema == {}:
@@ -186,3 +191,8 @@ class ToolRule(models.Model):
         if self.decision == self.Decision.ALLOW:
             found += loopholes(self.argument_schema)
         return found
+
+
+_naming = CompiledQuery(
+    lambda: ToolRule.objects.filter(Q(user=None) | Q(user_id=Place(get_user_model(), "pk", "user")))
+)

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from automate.fields import ExactCharField
 from automate.models import MCPTool
+from automate.statements import update_rows
 
 from .conversations import Message
 from .turns import Turn
@@ -35,8 +36,7 @@ class ToolCallQuerySet(models.QuerySet["ToolCall"]):
 
         Returns how many changed.
         """
-        origins = [origin for origin, ways in ToolCall.WAYS.items() if to in ways]
-        return self.filter(status__in=origins).update(status=to, **fields)
+        return self.filter(status__in=ToolCall.origins(to)).update(status=to, **fields)
 
 
 class ToolCall(models.Model):
@@ -202,13 +202,20 @@ class ToolCall(models.Model):
             return None
         return (self.finished_at - self.started_at).total_seconds()
 
+    @classmethod
+    def origins(cls, to: Status) -> tuple[Status, ...]:
+        """The states that may lead to this one."""
+        return tuple(origin for origin, ways in cls.WAYS.items() if to in ways)
+
     def move(self, to: Status, **fields: Any) -> bool:
         """Change the state, and what belongs to it; false where the row's has moved on meanwhile.
 
         What this object holds is what is expected of the row.
         """
-        expected = ToolCall.objects.filter(pk=self.pk, status=self.status, attempts=self.attempts)
-        if not expected.move(to, **fields):
+        if to not in self.WAYS.get(self.Status(self.status), ()):
+            return False
+        expected = {"id": self.pk, "status": self.status, "attempts": self.attempts}
+        if not update_rows(ToolCall, expected, {"status": to, **fields}):
             return False
         for name, value in {"status": to, **fields}.items():
             setattr(self, name, value)

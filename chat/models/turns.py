@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import Any, ClassVar, Self
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from automate.conf import conf
+from automate.statements import Plus, update_rows
 
 from .conversations import Conversation
 
@@ -208,22 +209,38 @@ class Turn(models.Model):
         """Whether nothing more will come."""
         return self.status not in self.UNFINISHED
 
+    @classmethod
+    def origins(cls, to: Status) -> tuple[Status, ...]:
+        """The states that may lead to this one."""
+        return tuple(origin for origin, ways in cls.WAYS.items() if to in ways)
+
+    @classmethod
+    def arriving(cls, to: Status) -> dict[str, Any]:
+        """What a row holds that comes to this state."""
+        fields: dict[str, Any] = {"status": to}
+        if to != cls.Status.RUNNING:
+            fields |= {"lease_owner": None, "lease_until": None}
+        if to not in cls.UNFINISHED:
+            fields |= {"occupies": None, "finished_at": timezone.now()}
+        return fields
+
     def claim(self, owner: uuid.UUID) -> bool:
         """Take a queued turn to run it; false where somebody else has it or it is over."""
         now = timezone.now()
-        claimed = Turn.objects.filter(pk=self.pk, status=self.Status.QUEUED).move(
+        return self._move(
+            self.Status.QUEUED,
             self.Status.RUNNING,
             lease_owner=owner,
             lease_until=now + lease(),
             started_at=self.started_at or now,
-            attempt=F("attempt") + 1,
+            attempt=Plus(1),
         )
-        return claimed == 1
 
     def checkpoint(self, owner: uuid.UUID) -> bool:
         """Store what it used so far, and renew the lease; false where it is no longer ours."""
-        held = Turn.objects.held_by([owner]).filter(pk=self.pk)
-        return held.update(lease_until=timezone.now() + lease(), **self._used()) == 1
+        held = {"id": self.pk, "status": self.Status.RUNNING, "lease_owner": owner}
+        used = {"lease_until": timezone.now() + lease(), **self._used()}
+        return update_rows(Turn, held, used) == 1
 
     def finish(self, owner: uuid.UUID, status: Status, notice: str = "") -> bool:
         """End the turn; false where it was no longer ours to end."""
@@ -262,10 +279,19 @@ class Turn(models.Model):
         return running.update(cancel_requested=True) == 1
 
     def _leave(self, owner: uuid.UUID, status: Status, **fields: Any) -> bool:
-        held = Turn.objects.held_by([owner]).filter(pk=self.pk)
+        held: dict[str, Any] = {"lease_owner": owner}
         if status == self.Status.WAITING:
-            held = held.filter(cancel_requested=False)
-        return held.move(status, **self._used(), **fields) == 1
+            held["cancel_requested"] = False
+        return self._move(self.Status.RUNNING, status, held, **self._used(), **fields)
+
+    def _move(
+        self, origin: Status, to: Status, where: Mapping[str, Any] | None = None, **fields: Any
+    ) -> bool:
+        """What `TurnQuerySet.move` does, for this turn alone and from one state."""
+        if to not in self.WAYS.get(origin, ()):
+            return False
+        expected = {"id": self.pk, "status": origin, **(where or {})}
+        return update_rows(Turn, expected, {**self.arriving(to), **fields}) == 1
 
     def _used(self) -> dict[str, Any]:
         return {

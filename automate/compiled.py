@@ -1,0 +1,124 @@
+"""Queries that are put together once, and then run with other values each time.
+
+Building a queryset and compiling its SQL takes several times what the database takes to answer;
+where a turn asks the same again and again, that is most of its CPU. The rows are made by Django's
+own iterables, so that they are what the queryset itself would have given.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from django.db import connections, router
+from django.db.models import Expression, Model, QuerySet
+from django.db.models.query import ModelIterable
+from django.db.models.sql.compiler import SQLCompiler
+
+Row = TypeVar("Row")
+
+
+class Place(Expression):
+    """Where a value goes that differs each time: one that the field holds, and never `None`.
+
+    It is given under `name`, or else under the name of the field.
+    """
+
+    def __init__(self, model: type[Model], field: str, name: str = "") -> None:
+        options = model._meta
+        column: Any = options.pk if field == "pk" else options.get_field(field)
+        super().__init__(output_field=column)
+        self.name = name or field
+
+    def as_sql(self, compiler: SQLCompiler, connection: Any) -> tuple[str, Any]:
+        """One placeholder; its parameter is this object itself."""
+        return "%s", [self]
+
+    def value(self, given: Mapping[str, Any], connection: Any) -> Any:
+        """What the database is sent in this place."""
+        return self.output_field.get_db_prep_value(given[self.name], connection, prepared=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A queryset's SQL, and the compiler that knows what its columns are."""
+
+    compiler: Any
+    sql: str
+    parameters: tuple[Any, ...]
+    converters: Any
+    has_instances: bool
+
+    @classmethod
+    def of(cls, queryset: "QuerySet[Any, Any]") -> "_Compiled":
+        # Kept for good, so it must not keep a thread's own connection from being closed with it.
+        connection = connections[queryset.db].copy()
+        try:
+            compiler: Any = connection.ops.compiler(queryset.query.compiler)(
+                queryset.query, connection, queryset.db
+            )
+            sql, parameters = compiler.as_sql()
+            fields = [selected[0] for selected in compiler.select[: compiler.col_count]]
+            return cls(
+                compiler=compiler,
+                sql=sql,
+                parameters=tuple(parameters),
+                converters=compiler.get_converters(fields),
+                has_instances=issubclass(queryset._iterable_class, ModelIterable),
+            )
+        finally:
+            connection.close()
+
+    def on(self, connection: Any, given: Mapping[str, Any]) -> Any:
+        """The compiler as if it had just been made for this connection and these values."""
+        values = tuple(
+            each.value(given, connection) if isinstance(each, Place) else each
+            for each in self.parameters
+        )
+        compiler = copy.copy(self.compiler)
+        compiler.connection = connection
+        compiler.as_sql = lambda: (self.sql, values)
+        compiler.get_converters = lambda fields: self.converters
+        return compiler
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """Stands where a queryset has its query."""
+
+    compiler: Any
+
+    def get_compiler(self, using: str) -> Any:
+        return self.compiler
+
+
+class CompiledQuery(Generic[Row]):
+    """A queryset of instances, or of tuples by `values_list`, compiled at its first use.
+
+    `build` is called once for each database. Wherever it compares a column with a value, that may
+    be a `Place`.
+    """
+
+    def __init__(self, build: "Callable[[], QuerySet[Any, Row]]") -> None:
+        self._build = build
+        self._compiled: dict[str, _Compiled] = {}
+        self._model: Any = None
+
+    def rows(self, *, using: str | None = None, **given: Any) -> list[Row]:
+        """Ask, with these values in their places."""
+        if self._model is None:
+            self._model = self._build().model
+        alias = using or router.db_for_read(self._model)
+        compiled = self._compiled.get(alias)
+        if compiled is None:
+            compiled = self._compiled[alias] = _Compiled.of(self._build().using(alias))
+        compiler = compiled.on(connections[alias], given)
+        if not compiled.has_instances:
+            return list(compiler.results_iter(tuple_expected=True))
+        query: Any = _Query(compiler)
+        return list(ModelIterable(QuerySet(self._model, query=query, using=alias)))
+
+    def first(self, *, using: str | None = None, **given: Any) -> Row | None:
+        """The first of the rows; nothing where there is none."""
+        rows = self.rows(using=using, **given)
+        return rows[0] if rows else None

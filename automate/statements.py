@@ -1,0 +1,200 @@
+"""Single statements on a model's own table, without the ORM's way of putting them together.
+
+For the few that a turn runs over and over, and for many rows at once: the ORM compiles each anew,
+which takes several times what running it does. Django's signals, `save` and `auto_now` are not part
+of it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from sqlite3 import SQLITE_LIMIT_VARIABLE_NUMBER
+from typing import Any
+
+from django.db import connections, models, router
+from django.db.models.constants import OnConflict
+
+Model = type[models.Model]
+Shape = tuple[tuple[str, int], ...]
+"""The columns of a condition, each with the number of its values."""
+
+MAX_PARAMETERS = 60_000
+"""In one statement; PostgreSQL takes 65,535."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plus:
+    """What the column holds and this, added up by the database."""
+
+    amount: Any
+
+
+def update_rows(
+    model: Model, where: Mapping[str, Any], values: Mapping[str, Any], *, using: str | None = None
+) -> int:
+    """`UPDATE` the rows whose columns equal all of these; a tuple means any of its values.
+
+    `None` equals nothing. Returns how many rows there were.
+    """
+    alias = using or router.db_for_write(model)
+    condition = _Condition(where)
+    changes = tuple((name, isinstance(value, Plus)) for name, value in values.items())
+    new = [
+        (name, value.amount if isinstance(value, Plus) else value) for name, value in values.items()
+    ]
+    sql = _update(model, alias, changes, condition.shape)
+    return _executed(model, alias, sql, chain(new, condition.values))
+
+
+def delete_rows(model: Model, where: Mapping[str, Any], *, using: str | None = None) -> int:
+    """`DELETE` such rows, to which no others may refer. Returns how many there were."""
+    alias = using or router.db_for_write(model)
+    condition = _Condition(where)
+    return _executed(model, alias, _delete(model, alias, condition.shape), condition.values)
+
+
+def insert_rows(
+    rows: Sequence[models.Model], *, using: str | None = None, ignores_conflicts: bool = False
+) -> None:
+    """`INSERT` new rows of one model, by as few statements as there can be; each gets its key.
+
+    With `ignores_conflicts`, rows that are there already are passed over, and none gets a key.
+    """
+    if not rows:
+        return
+    model = type(rows[0])
+    alias = using or router.db_for_write(model)
+    fields = [field for field in model._meta.concrete_fields if not _is_automatic(field)]
+    wants_keys = _is_automatic(model._meta.pk) and not ignores_conflicts
+    at_once = _rows_at_once(connections[alias], len(fields), wants_keys)
+    for start in range(0, len(rows), at_once):
+        batch = rows[start : start + at_once]
+        keys = _insert_batch(model, alias, batch, fields, wants_keys, ignores_conflicts)
+        for row, key in zip(batch, keys, strict=bool(keys)):
+            row.pk = key
+            row._state.adding, row._state.db = False, alias
+
+
+class _Condition:
+    """What rows must be equal to: its shape, and its values one by one."""
+
+    def __init__(self, where: Mapping[str, Any]) -> None:
+        each = [
+            (name, value if isinstance(value, tuple) else (value,)) for name, value in where.items()
+        ]
+        self.shape: Shape = tuple((name, len(values)) for name, values in each)
+        self.values = [(name, value) for name, values in each for value in values]
+
+
+def _executed(model: Model, alias: str, sql: str, values: Iterable[tuple[str, Any]]) -> int:
+    connection, fields = connections[alias], _fields(model)
+    sent = [fields[name].get_db_prep_save(_bare(value), connection) for name, value in values]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, sent)
+        return int(cursor.rowcount)
+
+
+def _bare(value: Any) -> Any:
+    return value.pk if isinstance(value, models.Model) else value
+
+
+def _insert_batch(
+    model: Model,
+    alias: str,
+    rows: Sequence[models.Model],
+    fields: Sequence[Any],
+    wants_keys: bool,
+    ignores_conflicts: bool,
+) -> list[Any]:
+    """The keys of the rows, as far as they are known now."""
+    connection: Any = connections[alias]
+    columns = [
+        [field.get_db_prep_save(getattr(row, field.attname), connection) for row in rows]
+        for field in fields
+    ]
+    returns_keys = wants_keys and connection.features.can_return_rows_from_bulk_insert
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _insert(model, alias, len(rows), returns_keys, ignores_conflicts),
+            [*chain.from_iterable(zip(*columns, strict=True))],
+        )
+        if returns_keys:
+            return [found[0] for found in cursor.fetchall()]
+        if wants_keys:
+            key: Any = model._meta.pk
+            return [connection.ops.last_insert_id(cursor, model._meta.db_table, key.column)]
+    return [] if ignores_conflicts else [row.pk for row in rows]
+
+
+def _rows_at_once(connection: Any, columns: int, wants_keys: bool) -> int:
+    """How many rows one statement may hold; one where the database would not tell their keys."""
+    if wants_keys and not connection.features.can_return_rows_from_bulk_insert:
+        return 1
+    most = MAX_PARAMETERS
+    if connection.vendor == "sqlite":
+        connection.ensure_connection()
+        most = min(most, connection.connection.getlimit(SQLITE_LIMIT_VARIABLE_NUMBER))
+    return max(1, most // columns)
+
+
+# What follows puts together names of our own and placeholders, and never a value.
+
+
+@lru_cache(maxsize=512)
+def _update(model: Model, alias: str, changes: tuple[tuple[str, bool], ...], where: Shape) -> str:
+    parts = []
+    for name, is_added in changes:
+        column = _column(model, alias, name)
+        parts.append(f"{column} = {column} + %s" if is_added else f"{column} = %s")
+    table = _table(model, alias)
+    return f"UPDATE {table} SET {', '.join(parts)}{_where(model, alias, where)}"  # noqa: S608
+
+
+@lru_cache(maxsize=512)
+def _delete(model: Model, alias: str, where: Shape) -> str:
+    return f"DELETE FROM {_table(model, alias)}{_where(model, alias, where)}"  # noqa: S608
+
+
+@lru_cache(maxsize=512)
+def _insert(
+    model: Model, alias: str, rows: int, returns_keys: bool, ignores_conflicts: bool
+) -> str:
+    operations = connections[alias].ops
+    fields = [field for field in model._meta.concrete_fields if not _is_automatic(field)]
+    columns = ", ".join(_column(model, alias, field.attname) for field in fields)
+    places = ", ".join([f"({', '.join(['%s'] * len(fields))})"] * rows)
+    conflict = OnConflict.IGNORE if ignores_conflicts else None
+    verb = operations.insert_statement(on_conflict=conflict)
+    ending = operations.on_conflict_suffix_sql(fields, conflict, [], []) if conflict else ""
+    if returns_keys:
+        key: Any = model._meta.pk
+        ending = f"RETURNING {_column(model, alias, key.attname)}"
+    return f"{verb} {_table(model, alias)} ({columns}) VALUES {places} {ending}"
+
+
+def _where(model: Model, alias: str, where: Shape) -> str:
+    parts = []
+    for name, values in where:
+        column = _column(model, alias, name)
+        several = ", ".join(["%s"] * values) or "NULL"
+        parts.append(f"{column} = %s" if values == 1 else f"{column} IN ({several})")
+    return f" WHERE {' AND '.join(parts)}" if parts else ""
+
+
+def _table(model: Model, alias: str) -> str:
+    return connections[alias].ops.quote_name(model._meta.db_table)
+
+
+def _column(model: Model, alias: str, name: str) -> str:
+    return connections[alias].ops.quote_name(str(_fields(model)[name].column))
+
+
+@lru_cache(maxsize=64)
+def _fields(model: Model) -> Mapping[str, Any]:
+    fields = model._meta.concrete_fields
+    return {**{field.name: field for field in fields}, **{field.attname: field for field in fields}}
+
+
+def _is_automatic(field: Any) -> bool:
+    return bool(field.primary_key) and field.get_internal_type().endswith("AutoField")
