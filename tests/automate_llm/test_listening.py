@@ -235,7 +235,9 @@ def test_a_command_that_ends_is_started_and_listened_to_again():
         assert stdio_calling.value(connection, "pid") != first
 
 
-def test_a_command_whose_settings_changed_ends_though_somebody_listens():
+def test_a_command_whose_settings_changed_ends_though_somebody_listens(monkeypatch):
+    # Who listens has the settings of before, and would start that command again.
+    monkeypatch.setattr(listening, "FIRST_PAUSE_SECONDS", 60.0)
     connection = stdio_calling.raw()
     process = stdio_calling.process_of(connection)
     with Listening(connection) as heard:
