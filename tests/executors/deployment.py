@@ -14,22 +14,23 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import connection
 
-from .kinds import Kind
+from .kinds import KINDS, Kind
 
 ROOT = Path(__file__).parent.parent.parent
 SECONDS_TO_END = 20
 
 
 class Deployment:
-    """Processes of one site on the test's database; the web process starts with the block.
+    """Processes of one site on the test's database; a web process starts with the block.
 
     `automate` is the site's setting; what it lacks is as the test has it.
     """
 
-    def __init__(self, kind: Kind, user: Any, **automate: Any) -> None:
+    def __init__(self, kind: Kind, user: Any, *, web: bool = True, **automate: Any) -> None:
         self.kind = kind
         self.queue = f"automate_test_{uuid4().hex[:8]}"
         self._user = user
+        self._has_web = web
         chosen = {
             **settings.AUTOMATE,
             "EXECUTOR": kind.executor,
@@ -50,7 +51,8 @@ class Deployment:
         self.workers: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> Self:
-        self.start_web()
+        if self._has_web:
+            self.start_web()
         return self
 
     def __exit__(
@@ -61,7 +63,8 @@ class Deployment:
     ) -> None:
         for process in [*self.workers, *([self._web] if self._web else [])]:
             _kill(process)
-        self._clear_broker()
+        if self.kind in KINDS:  # the broker of another kind is away, or the test's own
+            self._clear_broker()
 
     def start_web(self) -> None:
         """Start the web process; it sweeps at once."""
