@@ -84,11 +84,13 @@ class RemoteExecutor(ABC):
         while (turn_id := self._queue.get()) is not None:
             if not self._published(turn_id):
                 self._forget_waiting()
+            if self._queue.empty():
+                connections.close_all()
         connections.close_all()
 
     def _published(self, turn_id: UUID) -> bool:
-        close_old_connections()
         try:
+            close_old_connections()
             self.publish(turn_id)
         except Exception as exc:
             # Any library's error may come here. Its text may hold the broker's password.
@@ -99,8 +101,6 @@ class RemoteExecutor(ABC):
                 type(exc).__name__,
             )
             return False
-        finally:
-            close_old_connections()
         return True
 
     def _forget_waiting(self) -> None:
