@@ -6,6 +6,7 @@ locked first, so that a turn that is about to wait sees the decision, or the dec
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -157,7 +158,8 @@ def _expire_approval(approval: Approval) -> bool:
         return False
     announce(approval_decided, approval)
     words = _("Nobody allowed this call in time. It was not run.")
-    _move(call, Status.REFUSED, error=words, finished_at=timezone.now())
+    with suppress(AlreadyDecided):  # one row that is odd must not end the sweep of all others
+        _move(call, Status.REFUSED, error=words, finished_at=timezone.now())
     return True
 
 
@@ -168,7 +170,8 @@ def _expire_question(question: Question) -> bool:
         return False
     announce(question_answered, question)
     if not call.questions.filter(status=Question.Status.WAITING).exists():
-        _move(call, Status.PENDING)
+        with suppress(AlreadyDecided):
+            _move(call, Status.PENDING)
     return True
 
 
