@@ -79,9 +79,12 @@ class Deployment:
             if self._web is None:
                 self.start_web()
             return
-        command = [part.format(queue=self.queue) for part in self.kind.worker]
         for _ in range(self.kind.workers):
-            self.workers.append(self._started(command, subprocess.DEVNULL))
+            self.start(*(part.format(queue=self.queue) for part in self.kind.worker))
+
+    def start(self, *command: str) -> None:
+        """Start a process of this site; it is one of the workers, however it works."""
+        self.workers.append(self._started(list(command), subprocess.DEVNULL))
 
     def kill_workers(self) -> None:
         """End everything that runs turns as `kill -9` does, children first to last."""
