@@ -184,13 +184,22 @@ def conf() -> Settings:
     Raises:
         ImproperlyConfigured: `AUTOMATE` has a key that we do not know.
     """
+    global _latest
     chosen = getattr(django_settings, "AUTOMATE", {})
+    # A turn asks a dozen times, and comparing costs a fiftieth of making them anew.
+    if _latest[0] == chosen:
+        return _latest[1]
     if unknown := sorted(set(chosen) - known_settings()):
         raise ImproperlyConfigured(
             f"AUTOMATE has no setting {', '.join(map(repr, unknown))}. "
             f"Known are: {', '.join(sorted(known_settings()))}."
         )
-    return Settings(**chosen)
+    settings = Settings(**chosen)
+    _latest = dict(chosen), settings
+    return settings
+
+
+_latest: tuple[Mapping[str, Any], Settings] = {}, Settings()
 
 
 def known_settings() -> set[str]:

@@ -109,10 +109,7 @@ def _insert_batch(
 ) -> list[Any]:
     """The keys of the rows, as far as they are known now."""
     connection: Any = connections[alias]
-    columns = [
-        [field.get_db_prep_save(getattr(row, field.attname), connection) for row in rows]
-        for field in fields
-    ]
+    columns = [_column_values(field, rows, connection) for field in fields]
     returns_keys = wants_keys and connection.features.can_return_rows_from_bulk_insert
     with connection.cursor() as cursor:
         cursor.execute(
@@ -125,6 +122,18 @@ def _insert_batch(
             key: Any = model._meta.pk
             return [connection.ops.last_insert_id(cursor, model._meta.db_table, key.column)]
     return [] if ignores_conflicts else [row.pk for row in rows]
+
+
+def _column_values(field: Any, rows: Sequence[models.Model], connection: Any) -> list[Any]:
+    values: list[Any] = [getattr(row, field.attname) for row in rows]
+    if _takes_text_as_it_is(field) and all(type(value) is str for value in values):
+        return values
+    return [field.get_db_prep_save(value, connection) for value in values]
+
+
+def _takes_text_as_it_is(field: Any) -> bool:
+    """Whether a string goes to every database unchanged."""
+    return type(field) in (models.CharField, models.TextField)
 
 
 def _rows_at_once(connection: Any, columns: int, wants_keys: bool) -> int:

@@ -67,7 +67,6 @@ def running(turn_id: UUID, owner: UUID, seconds: float) -> Iterator[Running]:
         this.cancellation.cancel()
         with _lock:
             del _turns[turn_id]
-            _lock.notify()
 
 
 def cancel(turn_id: UUID) -> None:
@@ -88,8 +87,8 @@ def _look_at_once() -> None:
         _lock.notify_all()
 
 
-def _has_reason_to_look() -> bool:
-    return _stop_wanted or not _turns
+def _is_stop_wanted() -> bool:
+    return _stop_wanted
 
 
 def turns_running() -> int:
@@ -98,12 +97,12 @@ def turns_running() -> int:
 
 
 def _watch() -> None:
-    """Runs in a thread of its own while this process has turns."""
+    """Runs in a thread of its own while this process has turns, and until the next look after."""
     global _watching, _stop_wanted
     renewed = time.monotonic()
     while True:
         with _lock:
-            _lock.wait_for(_has_reason_to_look, timeout=LOOK_SECONDS)
+            _lock.wait_for(_is_stop_wanted, timeout=LOOK_SECONDS)
             _stop_wanted = False
             if not _turns:
                 _watching = False

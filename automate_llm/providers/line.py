@@ -77,6 +77,12 @@ class Line(httpx2.HTTPTransport):
         super().__init__(verify=_tls(), trust_env=False, limits=limits)
         self._socket: socket.socket | None = None
         self._interruption = Interruption()
+        self._outcome: httpx2.Response | Exception | None = None
+        self.last_request: httpx2.Request | None = None
+
+    def answer_next(self, outcome: httpx2.Response | Exception) -> None:
+        """Let the next request have this outcome, and not be sent."""
+        self._outcome = outcome
 
     def carry(self, interruption: Interruption) -> None:
         """Let `interruption` end whatever is sent from now on."""
@@ -90,6 +96,12 @@ class Line(httpx2.HTTPTransport):
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request. An error's body is read here, and never more than 64 KB of it."""
+        if (outcome := self._outcome) is not None:
+            self._outcome = None
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+        self.last_request = request
         request.extensions["trace"] = self._trace
         response = super().handle_request(request)
         if response.is_success:

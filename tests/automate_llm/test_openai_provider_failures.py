@@ -269,3 +269,15 @@ def test_a_socket_that_connects_after_the_interruption_is_shut():
         interruption.watch(ours)
 
         assert theirs.recv(5) == b""
+
+
+def test_a_failure_after_a_good_answer_reads_as_one_before_it():
+    replies = [status(401, "no"), text("Seven."), status(401, "no")]
+    with asking(replies) as ask:
+        with pytest.raises(ModelRefused) as first:
+            ask.answer()
+        assert ask.answer().text == "Seven."
+        with pytest.raises(ModelRefused) as later:
+            ask.answer()
+
+    assert str(later.value) == str(first.value)
