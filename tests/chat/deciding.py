@@ -56,6 +56,25 @@ def asking_for_contact() -> Offer:
     return Offer("contact", title="Contact", conversation=ask)
 
 
+def asking_two_things() -> Offer:
+    """A tool whose server asks two things at once."""
+
+    async def ask(context: Any, params: Any) -> Any:
+        answers = params.input_responses or {}
+        if len(answers) < 2:
+            form = {"type": "object", "properties": {"word": {"type": "string", "title": "Word"}}}
+            asked = {
+                key: ElicitRequest(
+                    params=ElicitRequestFormParams(message=f"{key} word?", requested_schema=form)
+                )
+                for key in ("First", "Last")
+            }
+            return InputRequiredResult(input_requests=asked)
+        return {key: each.content for key, each in answers.items()}
+
+    return Offer("words", title="Words", conversation=ask)
+
+
 def asking_for_a_visit() -> Offer:
     """A tool whose server asks a person to open a page."""
 

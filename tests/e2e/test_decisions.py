@@ -15,6 +15,7 @@ from tests.chat.deciding import (
     PAGE,
     asking_for_a_visit,
     asking_for_contact,
+    asking_two_things,
     ordering,
 )
 from tests.servers.scripted_model import calls, text
@@ -170,6 +171,28 @@ def test_a_servers_question_is_answered_in_its_form(
     assert Question.objects.get().content == expected
     page.click(".call summary")
     assert '"mail": "ada@example.com"' in words(page, ".call-body")
+
+
+def test_an_answer_to_one_question_keeps_what_is_typed_for_another(
+    page: "Page", shopping: Any, send: "Send"
+) -> None:
+    shopping(asking_two_things(), {})
+    send(page, "Ask me")
+    wait_for_card(page)
+    page.click("text=Allow once")
+    page.wait_for_selector("text=Last word?")
+    first, last = page.locator(".ask").all()
+
+    last.get_by_label("Word").fill("Omega")
+    first.get_by_label("Word").fill("Alpha")
+    first.get_by_text("Send the answer").click()
+    until(lambda: page.locator(".ask").count() == 1)
+    assert page.get_by_label("Word").input_value() == "Omega"
+    page.click("text=Send the answer")
+    wait_for_answer(page)
+
+    answers = dict(Question.objects.values_list("key", "content"))
+    assert answers == {"First": {"word": "Alpha"}, "Last": {"word": "Omega"}}
 
 
 def test_a_page_of_a_server_is_opened_by_the_person_alone(

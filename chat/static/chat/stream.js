@@ -3,6 +3,7 @@
 // its connection go, since a browser has only six to a host, and comes back where it was.
 
 import { addCopyButtons } from "./code.js";
+import { retype, typed } from "./decisions.js";
 import { announce, word } from "./words.js";
 
 const MAX_SILENT_TRIES = 10;
@@ -91,9 +92,11 @@ export class TurnStream {
     const place = this.message_element(data.message).querySelector("[data-calls]");
     const old = document.getElementById(`call-${data.call}`);
     const hadFocus = old?.contains(document.activeElement);
+    const kept = typed(old);
     const put = this.put(data.html, old ?? place.appendChild(document.createElement("div")));
     if (old && old.dataset.touched) put.open = old.open;
     if (hadFocus) put.querySelector("summary").focus();
+    retype(put, kept);
     window.htmx?.process(put);
     if (data.words) {
       this.say(data.words);
