@@ -37,6 +37,7 @@ from .files import attach_files, keep_files
 from .limits import TurnLimits
 from .logs import logged_with
 from .models import Approval, Question, ToolCall, Turn, TurnEvent
+from .schema_forms import with_order
 from .signals import announce, approval_requested, call_finished, call_started, question_asked
 from .tracing import Tracer
 
@@ -273,7 +274,7 @@ class Dispatcher:
                 key=key,
                 mode=request.mode,
                 message=request.message,
-                schema=request.schema,
+                schema=with_order(request.schema),
                 url=request.url,
                 expires_at=expires,
             )

@@ -38,6 +38,7 @@ MAX_CHOICES = 200
 MAX_CHECKBOXES = 50
 
 _REST = "rest"
+_ORDER = "propertyOrder"
 
 Schema = Mapping[str, Any]
 
@@ -246,11 +247,21 @@ def _option(value: Any, title: Any) -> str:
     return _words(title, 100) or visible_text(str(value))[:100]
 
 
+def with_order(schema: Schema) -> dict[str, Any]:
+    """The schema with the order of its properties, which PostgreSQL keeps of no object."""
+    named = schema.get("properties")
+    return {**schema, _ORDER: list(named)} if isinstance(named, dict) else dict(schema)
+
+
 def _properties(schema: Schema) -> dict[str, Any]:
+    """The properties in their order where that is known, else those first that must be given."""
     named = schema.get("properties")
     if not isinstance(named, dict) or len(named) > MAX_FIELDS:
         return {}
-    return named
+    order = schema.get(_ORDER) or schema.get("required")
+    first = order if isinstance(order, list) else []
+    names = [name for name in first if isinstance(name, str) and name in named]
+    return {name: named[name] for name in [*dict.fromkeys(names), *named]}
 
 
 def _is_closed(schema: Schema) -> bool:

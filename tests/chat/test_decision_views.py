@@ -13,7 +13,7 @@ from automate.models import MCPTool
 from chat.engine import run_turn
 from chat.models import Approval, Question, ToolCall, ToolGrant, Turn
 from chat.security import CONTENT_SECURITY_POLICY
-from chat.waiting import count_waiting_for
+from chat.waiting import arguments_form, count_waiting_for
 from tests.servers.scripted_model import calls, text
 
 from .deciding import PAGE, asking_for_a_visit, asking_for_contact, lose, ordering
@@ -92,9 +92,12 @@ def resolve_url(turn: Turn) -> str:
 
 def typed(call: ToolCall, **fields: str) -> dict[str, str]:
     """The form of the order as a browser sends it."""
-    prefix = f"call-{call.pk}"
-    values = {"f0": "MUG", "f1": "2", "f2": "", "f3": ""} | fields
-    return {f"{prefix}-shown": "1", **{f"{prefix}-{key}": each for key, each in values.items()}}
+    form = arguments_form(call.approval, call)
+    assert form is not None
+    keys = {getattr(field, "name", ""): key for key, field in form.fields.items()}
+    values = {"sku": "MUG", "count": "2", "note": "", "gift": ""} | fields
+    sent = {form.add_prefix(keys[name]): text for name, text in values.items()}
+    return {form.add_prefix("shown"): "1", **sent}
 
 
 def test_the_card_shows_what_would_be_sent_and_until_when(person: Client, ordered: Turn) -> None:
@@ -130,7 +133,7 @@ def test_allowing_once_makes_the_call_and_the_turn_goes_on(person: Client, order
 
 def test_changed_arguments_are_what_is_sent(person: Client, ordered: Turn) -> None:
     call = ordered.tool_calls.get()
-    person.post(decide_url(ordered), {"decision": "once", **typed(call, f1="3", f3="0")})
+    person.post(decide_url(ordered), {"decision": "once", **typed(call, count="3", gift="0")})
     run_turn(ordered.pk)
 
     call.refresh_from_db()
@@ -146,7 +149,7 @@ def test_changed_arguments_that_do_not_fit_are_kept_and_told(
     call = ordered.tool_calls.get()
     answer = person.post(
         decide_url(ordered),
-        {"decision": "once", **typed(call, f1="99", f2="with a bow")},
+        {"decision": "once", **typed(call, count="99", note="with a bow")},
         headers=headers,
     )
     html = answer.content.decode()
@@ -345,7 +348,7 @@ def test_the_inbox_lists_what_waits_and_leads_to_its_conversation(
 
 def test_the_inbox_keeps_what_was_typed(person: Client, ordered: Turn) -> None:
     call = ordered.tool_calls.get()
-    sent = {"decision": "once", "from": "inbox", **typed(call, f1="99")}
+    sent = {"decision": "once", "from": "inbox", **typed(call, count="99")}
     answer = person.post(decide_url(ordered), sent)
     html = answer.content.decode()
 
@@ -494,7 +497,7 @@ def test_what_was_decided_is_in_the_audit_of_superusers_alone(
     person: Client, ordered: Turn, admin_user: Any
 ) -> None:
     call = ordered.tool_calls.get()
-    person.post(decide_url(ordered), {"decision": "always", **typed(call, f1="3")})
+    person.post(decide_url(ordered), {"decision": "always", **typed(call, count="3")})
     operator = Client()
     operator.force_login(admin_user)
     question = Question.objects.create(

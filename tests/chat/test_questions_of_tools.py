@@ -80,7 +80,8 @@ def test_a_question_is_stored_and_the_turn_waits(asked: Any) -> None:
 
     question = open_question(turn)
     assert turn.status == Turn.Status.WAITING
-    assert (question.mode, question.message, question.schema) == ("form", "Who?", FORM)
+    schema = FORM | {"propertyOrder": ["name", "age"]}
+    assert (question.mode, question.message, question.schema) == ("form", "Who?", schema)
     assert (question.key, question.round) == ("who", 1)
 
 

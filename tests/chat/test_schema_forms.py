@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chat.schema_forms import MAX_FIELDS, SchemaForm
+from chat.schema_forms import MAX_FIELDS, SchemaForm, with_order
 
 EVERYTHING = {
     "type": "object",
@@ -95,9 +95,10 @@ def shown(schema: Any, value: Any, *, asks: bool = False) -> Browser:
 def sent_back(schema: Any, value: Any, *, asks: bool = False, **typed: Any) -> SchemaForm:
     """The form as it comes back, with what somebody typed into fields, by property."""
     browser = shown(schema, value, asks=asks)
-    names = list(schema.get("properties", {}))
+    fields = form_of(schema, value, asks=asks).fields
+    keys = {getattr(field, "name", ""): key for key, field in fields.items()}
     for name, text in typed.items():
-        key = f"p-{'rest' if name == 'rest' else f'f{names.index(name)}'}"
+        key = f"p-{keys[name]}"
         browser.sent.setlist(key, text if isinstance(text, list) else [text])
     return form_of(schema, value, browser.sent, asks=asks)
 
@@ -314,6 +315,16 @@ def test_a_field_beside_the_named_ones_can_be_changed_but_hide_none() -> None:
     assert object_of(sent_back(schema, value, rest='{"b": 2}')) == {"a": "x", "b": 2}
     assert problems(sent_back(schema, value, rest='{"a": 2}')).keys() == {"rest"}
     assert problems(sent_back(schema, value, rest="[]")).keys() == {"rest"}
+
+
+def test_the_order_of_properties_outlives_a_database_that_keeps_none() -> None:
+    named = {"b": {"type": "string"}, "a": {"type": "string"}, "c": {"type": "string"}}
+    schema = with_order({"type": "object", "properties": named, "required": ["c"]})
+    shuffled = schema | {"properties": dict(sorted(named.items()))}
+    unordered = {"type": "object", "properties": dict(sorted(named.items())), "required": ["c"]}
+
+    assert [field.name for field in form_of(shuffled, {}).fields.values()] == ["b", "a", "c"]  # type: ignore[attr-defined]
+    assert [field.name for field in form_of(unordered, {}).fields.values()] == ["c", "a", "b"]  # type: ignore[attr-defined]
 
 
 def test_hostile_words_of_a_schema_are_text() -> None:
