@@ -9,7 +9,7 @@ from django.db import transaction
 
 from automate.statements import insert_rows, update_rows
 
-from .connections import let_go_of_database
+from .connections import lasting, let_go_of_database
 from .events import EventLog
 from .models import Approval, Conversation, Message, ToolCall, TurnEvent
 from .scribe import BATCH_SECONDS, scribe
@@ -52,7 +52,7 @@ class AnswerWriter:
         if self._begun:
             scribe.hand(self)
         elif time.monotonic() - self._written_at >= BATCH_SECONDS:
-            self._write()
+            lasting(self._write)
 
     def take(self) -> TurnEvent | None:
         """The unwritten text as a row, for the scribe."""
@@ -79,6 +79,15 @@ class AnswerWriter:
             self._unwritten.clear()
             self._settled.wait_for(lambda: not self._is_on_its_way, SETTLE_SECONDS)
         self._message.content = text
+        lasting(lambda: self._complete(calls, approvals))
+
+    def break_off(self) -> None:
+        """Keep the text so far, marked; nothing is kept where there is none."""
+        if self._text:
+            self._message.interrupted = True
+            self.complete("".join(self._text), [])
+
+    def _complete(self, calls: list[ToolCall], approvals: Sequence[Approval]) -> None:
         with transaction.atomic():
             self._fence()
             self._save_message()
@@ -94,17 +103,11 @@ class AnswerWriter:
                 ]
             )
 
-    def break_off(self) -> None:
-        """Keep the text so far, marked; nothing is kept where there is none."""
-        if self._text:
-            self._message.interrupted = True
-            self.complete("".join(self._text), [])
-
     def _write(self) -> None:
         """Write in the turn's own thread: the first piece, and all while its row is uncommitted."""
         self._written_at = time.monotonic()
         with transaction.atomic():
-            if self._message.pk is None:
+            if not self._begun:
                 self._save_message()
                 # Only what is committed can be added to by the scribe.
                 transaction.on_commit(self._begin)

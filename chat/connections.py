@@ -1,6 +1,16 @@
 """Database connections of threads that wait: many turns, few connections."""
 
-from django.db import connections
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+AWAY_SECONDS = 20.0
+"""How long a turn waits for the database: shorter than a lease, within which it is still ours."""
+
+T = TypeVar("T")
 
 
 def let_go_of_database() -> None:
@@ -12,3 +22,29 @@ def let_go_of_database() -> None:
     for connection in connections.all(initialized_only=True):
         if connection.vendor != "sqlite":
             connection.close_if_unusable_or_obsolete()
+
+
+def lasting(work: Callable[[], T]) -> T:
+    """Do this again while the database is away, up to `AWAY_SECONDS`; its result at last.
+
+    It must be a whole transaction, or only read. Where the connection broke in the middle of the
+    commit, it may be done twice: each write here is a compare-and-swap, or has a unique key.
+    """
+    end = time.monotonic() + AWAY_SECONDS
+    pause = 0.05
+    while True:
+        try:
+            return work()
+        except (OperationalError, InterfaceError):
+            connection = connections[DEFAULT_DB_ALIAS]
+            if connection.in_atomic_block or not _is_lost(connection) or time.monotonic() > end:
+                raise
+            connection.close()
+            time.sleep(pause)
+            pause = min(pause * 2, 1.0)
+
+
+def _is_lost(connection: BaseDatabaseWrapper) -> bool:
+    if connection.vendor == "sqlite":  # a file is not lost; it may be full
+        return False
+    return connection.connection is None or not connection.is_usable()

@@ -31,7 +31,7 @@ from automate_llm.values import InputAnswer, Progress, ToolResult
 
 from .arguments import canonical
 from .checking import CallChecker
-from .connections import let_go_of_database
+from .connections import lasting, let_go_of_database
 from .events import EventLog
 from .files import attach_files, keep_files
 from .limits import TurnLimits
@@ -165,9 +165,16 @@ class Dispatcher:
 
     def _begin(self, call: ToolCall) -> None:
         """Commit that the call is under way; only then may its request leave."""
-        with transaction.atomic():
-            self._fence()
-            self._move(call, Status.RUNNING, started_at=timezone.now(), attempts=call.attempts + 1)
+        before = call.status, call.attempts
+
+        def begin() -> None:
+            call.status, call.attempts = before  # also where an earlier try was rolled back
+            with transaction.atomic():
+                self._fence()
+                attempts = call.attempts + 1
+                self._move(call, Status.RUNNING, started_at=timezone.now(), attempts=attempts)
+
+        lasting(begin)
 
     def _move(self, call: ToolCall, status: ToolCall.Status, **fields: Any) -> None:
         """Change a call's row, and say so. Where it has moved on, another process has the turn.
@@ -235,9 +242,16 @@ class Dispatcher:
             status, fields = self._result(call, outcome)
         else:
             status, fields = self._failure(call, outcome)
-        with transaction.atomic():
-            self._move(call, status, finished_at=timezone.now(), **fields)
-            attach_files(call, files)
+        fields["finished_at"] = timezone.now()
+        before = call.status
+
+        def store() -> None:
+            call.status = before
+            with transaction.atomic():
+                self._move(call, status, **fields)
+                attach_files(call, files)
+
+        lasting(store)
 
     def _result(self, call: ToolCall, result: ToolResult) -> tuple[Status, dict[str, Any]]:
         failed = result.is_error

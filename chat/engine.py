@@ -3,6 +3,7 @@
 import logging
 import time
 import uuid
+from functools import partial
 from uuid import UUID
 
 from django.db import Error as DatabaseError
@@ -18,7 +19,7 @@ from automate_llm.providers.base import Completed, ModelRequest
 from .answer_writer import AnswerWriter
 from .budgets import BudgetSpent
 from .compaction import compacted
-from .connections import let_go_of_database
+from .connections import lasting, let_go_of_database
 from .context import ModelMessage, assistant_entry, tool_entry
 from .dispatch import Dispatcher
 from .events import EventLog
@@ -84,6 +85,10 @@ def run_turn(turn_id: UUID) -> None:
                 "reference %(reference)s."
             ) % {"reference": reference}
             if isinstance(exc, DatabaseError):
+                notice = _(
+                    "The site could not store the answer. Try again; if it happens again, tell us "
+                    "the reference %(reference)s."
+                ) % {"reference": reference}
                 close_old_connections()  # the end is then stored over a new one
         span.turn_ended(run.end(status, notice))
 
@@ -139,7 +144,8 @@ class TurnRun:
             )
             completed = self._streamed(model, request, writer)
             tools_dropped = tools_dropped or completed.tools_dropped
-            calls, approvals = self._dispatcher.prepare(() if limited else completed.calls)
+            wanted = () if limited else completed.calls
+            calls, approvals = lasting(partial(self._dispatcher.prepare, wanted))
             writer.complete(completed.text, calls, approvals)
             self._dispatcher.announce(calls, approvals)
             if not calls:
@@ -167,9 +173,12 @@ class TurnRun:
         """
         self._count()
         if status == Turn.Status.WAITING:
-            if self._wait():
+            if lasting(self._wait):
                 return status
             status, notice = Turn.Status.CANCELLED, _("You stopped this answer.")
+        return lasting(partial(self._finish, status, notice))
+
+    def _finish(self, status: Turn.Status, notice: str) -> Turn.Status:
         with transaction.atomic():
             if not self._turn.finish(self._this.owner, status, notice):
                 return status

@@ -100,6 +100,7 @@ def _watch() -> None:
     """Runs in a thread of its own while this process has turns, and until the next look after."""
     global _watching, _stop_wanted
     renewed = time.monotonic()
+    is_away = False
     while True:
         with _lock:
             _lock.wait_for(_is_stop_wanted, timeout=LOOK_SECONDS)
@@ -114,8 +115,11 @@ def _watch() -> None:
         except Exception:
             # The database may be away for a moment; the next look finds what this one missed. A
             # watch that ended here would cost every turn of the process its lease.
-            logger.warning("Turns could not be looked after", exc_info=True)
+            if not is_away:
+                logger.warning("Turns could not be looked after", exc_info=True)
+            is_away = True
         else:
+            is_away = False
             renewed = time.monotonic() if due else renewed
 
 

@@ -27,6 +27,9 @@ SECONDS_FOR_EACH = 0.00015
 """What each answer in a round adds to the wait for the next one: 0.15 s for a thousand."""
 
 LONGEST_BACK_OFF = 2.0
+GIVE_UP_SECONDS = 30.0
+"""Text that the database does not take for so long is seen with its whole message only."""
+
 IDLE_SECONDS = 1.0
 """After so long without text the thread ends, and its connection with it."""
 
@@ -90,8 +93,9 @@ class Scribe:
         return sources
 
     def _write(self, rows: Sequence[TurnEvent]) -> None:
-        """Insert rows, however long the database is away; one that cannot be stored is left out."""
+        """Insert rows, though the database be away; one that cannot be stored is left out."""
         back_off = 0.05
+        end = time.monotonic() + GIVE_UP_SECONDS
         while True:
             close_old_connections()
             try:
@@ -105,6 +109,8 @@ class Scribe:
             except DatabaseError as exc:
                 if back_off == 0.05:
                     logger.warning("Text of %s answers waits for the database: %s", len(rows), exc)
+                if time.monotonic() > end:
+                    return
                 time.sleep(back_off)
                 back_off = min(back_off * 2, LONGEST_BACK_OFF)
             else:

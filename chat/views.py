@@ -1,11 +1,15 @@
 """The chat pages, and what a person does on them. Everything works without JavaScript too."""
 
+import logging
 import uuid
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import reswap, retarget, trigger_client_event
 from django_htmx.middleware import HtmxDetails
@@ -18,7 +22,10 @@ from .security import chat_page
 from .submission import TurnInProgress, retry_turn, send_message, stop_turn
 from .waiting import Refusal
 
+logger = logging.getLogger(__name__)
+
 MAX_DRAFT_CHARACTERS = 500
+_NOT_STORED = gettext_noop("The site could not store your message, so it was not sent. Try later.")
 
 
 @require_GET
@@ -57,6 +64,9 @@ def send(request: HttpRequest, conversation_id: uuid.UUID | None = None) -> Http
         return _refused(request, existing, " ".join(refusal.messages), 422, form.message())
     except TurnInProgress as refusal:
         return _refused(request, existing, str(refusal), 409, form.message())
+    except OperationalError:
+        logger.exception("A message could not be stored")
+        return _refused(request, existing, _(_NOT_STORED), 503, form.message())
     return _begun(request, turn)
 
 

@@ -69,7 +69,13 @@ def _database() -> dict[str, Any]:
     if url := os.environ.get("DATABASE_URL"):
         import dj_database_url
 
-        return dict(dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True))
+        found: dict[str, Any] = dict(dj_database_url.parse(url, conn_health_checks=True))
+        if found["ENGINE"].endswith("postgresql"):
+            # Whatever waits, for a model or a browser, gives its connection back: few are enough.
+            size = int(os.environ.get("DATABASE_POOL") or 8)
+            pool = {"min_size": 1, "max_size": size, "timeout": 60}
+            found["OPTIONS"] = {**found.get("OPTIONS", {}), "pool": pool}
+        return found
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ.get("SQLITE_PATH", BASE_DIR / "db.sqlite3"),

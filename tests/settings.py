@@ -12,6 +12,7 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 # A thread that waits for work must not keep the test database from being dropped.
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # noqa: F405
+DATABASES["default"].get("OPTIONS", {}).pop("pool", None)  # noqa: F405
 MEDIA_ROOT = tempfile.mkdtemp(prefix="automate-files-")
 if not os.environ.get("DATABASE_URL"):
     # A file, not memory: threads and child processes must see the same rows, as on a real site.

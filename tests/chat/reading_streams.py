@@ -13,7 +13,6 @@ from django.test import Client
 from django.urls import reverse
 
 from chat.models import Turn, TurnEvent
-from tests.servers.site import Site
 
 Kind = TurnEvent.Kind
 
@@ -102,14 +101,16 @@ def first_event(person: Client, turn: Turn, **headers: Any) -> Event:
 class Browser:
     """Reads a stream from a real server, in a thread of its own."""
 
-    def __init__(self, site: Site, client: Client, turn: Turn, last_event_id: str = "") -> None:
+    def __init__(
+        self, site: Any, client: Client, turn: Turn, last_event_id: str = "", timeout: float = 10
+    ) -> None:
         headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
         self.response = requests.get(
             site.url + reverse("chat:events", args=[turn.pk]),
             cookies={name: morsel.value for name, morsel in client.cookies.items()},
             headers=headers,
             stream=True,
-            timeout=10,
+            timeout=timeout,
         )
         self.events: list[Event] = []
         self.times: list[float] = []

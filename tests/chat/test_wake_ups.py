@@ -20,14 +20,15 @@ from django.test import Client
 import config.asgi  # noqa: F401  # sets up the logging anew, which `caplog` would not outlive
 from chat import running
 from chat.events import EventLog
-from chat.models import Turn, TurnEvent
+from chat.models import Message, Turn, TurnEvent
 from chat.wake_ups import POLL_SECONDS, ThreadListener, wake_ups
 from chat.wake_ups.base import Channel
 from tests.servers.redis import BINARY, RedisServer
 from tests.servers.scripted_model import silence
 from tests.servers.site import Site
+from tests.servers.site_process import SiteProcess
 
-from .reading_streams import Browser
+from .reading_streams import Browser, Page
 from .test_stopping import until
 from .test_streams import an_answer, finish
 
@@ -278,3 +279,40 @@ def test_a_carrier_that_cannot_work_is_found_by_the_check(
 
     assert len(found) == 1
     assert problem in str(found[0].msg)
+
+
+def test_a_stream_goes_on_in_another_process_when_its_own_is_killed(
+    redis_server: RedisServer, settings: Any, turn: Turn, user: Any, client: Client
+) -> None:
+    settings.AUTOMATE = {**settings.AUTOMATE, "WAKE_UPS": "redis", "REDIS_URL": redis_server.url}
+    wake_ups.close()
+    client.force_login(user)
+    message, log, page = an_answer(turn), EventLog(turn.pk), Page()
+    database = str(connection.settings_dict["NAME"])
+
+    def write(number: int) -> None:
+        log.append(TurnEvent.Kind.TEXT, message=message.pk, text=f"word{number} ")
+
+    one, two = (SiteProcess(database, settings.AUTOMATE) for _ in range(2))
+    with one, two:
+        browser = Browser(one, client, turn)
+        for number in (1, 2, 3):
+            write(number)
+            browser.wait_for(number)
+        one.kill()
+        seen = browser.wait_for_end()
+        write(4)
+        again = Browser(two, client, turn, last_event_id=seen[-1].id)
+        again.wait_for(1)
+        write(5)
+        again.wait_for(2)
+        Message.objects.filter(pk=message.pk).update(content="word1 word2 word3 word4 word5 ")
+        finish(turn, log)
+        rest = again.wait_for_end()
+    wake_ups.close()
+    for event in [*seen, *rest[:2]]:
+        page.take(event)
+
+    assert [event.id for event in [*seen, *rest[:2]]] == ["1", "2", "3", "4", "5"]
+    assert page.tails[message.pk] == "word1 word2 word3 word4 word5 "
+    assert rest[-1].data["status"] == "done"
