@@ -17,10 +17,10 @@ def let_go_of_database() -> None:
     """Give this thread's connection back before a wait for a model or a tool.
 
     To the pool where the site has one; else it is closed, unless `CONN_MAX_AGE` says that it is
-    to be kept. SQLite has none to save.
+    to be kept. SQLite has none to save, and a transaction under way keeps the one that it has.
     """
     for connection in connections.all(initialized_only=True):
-        if connection.vendor != "sqlite":
+        if connection.vendor != "sqlite" and not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()
 
 
