@@ -26,12 +26,12 @@ def main() -> int:
     )
     options = parser.parse_args()
     print(f"{'executor':<17} {'database':<11} moments  died  turns  seconds  faults", flush=True)
-    faults: list[str] = []
+    faults = 0
     for name in options.executor or names:
         for vendor in options.database or VENDORS:
-            found = list(_examined(name, vendor, QUICK_STEP if options.quick else 1))
-            faults += [f"{name} on {vendor}: {fault}" for fault in found]
-    print(*faults, sep="\n")
+            for fault in _examined(name, vendor, QUICK_STEP if options.quick else 1):
+                print(f"  {name} on {vendor}: {fault}", flush=True)
+                faults += 1
     return int(bool(faults))
 
 
