@@ -63,7 +63,7 @@ class Examination:
         while died:
             at += step
             died = self._turn(role, at)
-        self._result.moments[role] = count_file(self._order_file).stat().st_size
+        self._result.moments[role] = self._moments()
 
     def _in_every_call(self, step: int) -> None:
         effects = ("mug", "cup", "bill")
@@ -99,10 +99,17 @@ class Examination:
             elif turn.finished:
                 break
             time.sleep(0.01)
+        if role == "worker" and not died and self._moments() >= die_at:
+            # It died after the last commit: the turn was over sooner than the death was known.
+            died = self._worker.heard_of_death()
+            self._restart()
         faults = faults_of(Turn.objects.get(submission=submission), seen, self._peers.effects)
         self._result.faults += [f"{sentence}: {fault}" for fault in faults]
         self._result.died += died
         return died
+
+    def _moments(self) -> int:
+        return count_file(self._order_file).stat().st_size
 
     def _sent(self, sentence: str, submission: UUID) -> dict[str, Any] | None:
         return self._web.told(
