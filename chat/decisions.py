@@ -121,7 +121,7 @@ def resolve(call: ToolCall, by: Any, outcome: str) -> None:
     Raises:
         AlreadyDecided: its outcome is known.
         PermissionDenied: it is somebody else's call.
-        ValidationError: it cannot be sent again, since its turn is over.
+        ValidationError: it cannot be sent again, since its turn has gone on, or is over.
     """
     locked = _locked_call(call)
     if locked.turn.conversation.user_id != by.pk:
@@ -135,13 +135,20 @@ def resolve(call: ToolCall, by: Any, outcome: str) -> None:
         words = _("Its answer was lost, and the person says that it did not do its work.")
         _move(locked, Status.FAILED, error=words, resolved_by=by)
     elif outcome == "again":
-        if locked.turn.status != Turn.Status.WAITING:
-            raise ValidationError(_("This turn is over. Ask for it in a new message."))
+        if not may_run_again(locked):
+            raise ValidationError(_("The assistant has gone on. Ask for it in a new message."))
         _move(locked, Status.PENDING, error="", finished_at=None, resolved_by=by)
     else:
         locked.resolved_by = by
         locked.save(update_fields=["resolved_by"])
         _continue(locked)
+
+
+def may_run_again(call: ToolCall) -> bool:
+    """Whether its turn still waits to hear what became of it."""
+    if call.turn.status != Turn.Status.WAITING:
+        return False
+    return ToolCall.objects.asked_for_last(call.turn).filter(pk=call.pk).exists()
 
 
 def expire_overdue() -> int:

@@ -100,9 +100,8 @@ class Dispatcher:
 
     def unfinished(self) -> list[ToolCall]:
         """Calls of an earlier run of this turn that lack an outcome, or a person's word on it."""
-        found = self._turn.tool_calls.select_related("tool__server").defer("result")
-        asked = found.order_by("-message_id").values_list("message_id", flat=True)[:1]
-        last = list(found.filter(message_id__in=list(asked)).order_by("pk"))
+        found = ToolCall.objects.asked_for_last(self._turn).select_related("tool__server")
+        last = list(found.defer("result").order_by("pk"))
         return last if any(not call.finished or call.is_unresolved for call in last) else []
 
     def resume(self, calls: list[ToolCall]) -> None:

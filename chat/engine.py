@@ -25,7 +25,7 @@ from .dispatch import Dispatcher
 from .events import EventLog
 from .limits import TurnLimits
 from .logs import logged_with
-from .models import ToolCall, Turn, TurnEvent
+from .models import Message, ToolCall, Turn, TurnEvent
 from .queueing import queue_turn
 from .recovery import close_calls, keep_partial_text
 from .requesting import Requester
@@ -104,12 +104,12 @@ class TurnRun:
         self._limits = TurnLimits.of(turn, self._settings)
         self._counted_at = this.started
         self._is_first = turn.started_at is None
-        if self._is_first:
-            self._log = EventLog(turn.pk, last=0)
-        elif turn.attempt == 0:  # it came to a stop in order
-            self._log = EventLog(turn.pk)
-        else:
+        # An earlier run did not come to a stop in order.
+        self._is_taken_over = turn.attempt > 0
+        if self._is_taken_over:
             self._log = EventLog.taken_over(turn.pk)
+        else:
+            self._log = EventLog(turn.pk, last=0 if self._is_first else None)
         self._dispatcher = Dispatcher(
             turn, self._log, self._limits, this.cancellation, settings, self._checkpoint, traces
         )
@@ -125,6 +125,8 @@ class TurnRun:
             self._dispatcher.resume(left)
             if stop := self._stop_after(left, unresolved):
                 return stop
+        elif self._is_taken_over and self._is_answered():
+            return Turn.Status.DONE, ""
         model = Requester(
             self._turn, self._limits, self._this.cancellation, self._settings, self._tracer
         )
@@ -201,9 +203,28 @@ class TurnRun:
                 return not Turn.objects.held_by([self._this.owner]).exists()
             self._log.append(TurnEvent.Kind.WAITING)
             announce(turn_waiting, self._turn)
-            if self._turn.tool_calls.filter(status=ToolCall.Status.PENDING).exists():
+            if self._is_decided():
                 queue_turn(self._turn)
         return True
+
+    def _is_decided(self) -> bool:
+        """Whether some call may be made by now, or nothing waits for a person any more."""
+        calls = ToolCall.objects.asked_for_last(self._turn).only("status", "resolved_by_id")
+        statuses = {
+            ToolCall.Status.WAITING if call.is_unresolved else call.status for call in calls
+        }
+        return ToolCall.Status.PENDING in statuses or ToolCall.Status.WAITING not in statuses
+
+    def _is_answered(self) -> bool:
+        """Whether the model's last word is stored whole, and only the turn's end was not."""
+        last = self._turn.messages.order_by("pk").last()
+        return (
+            last is not None
+            and last.role == Message.Role.ASSISTANT
+            and bool(last.content)
+            and not last.interrupted
+            and not last.tool_calls.exists()
+        )
 
     def _stop_after(
         self, calls: list[ToolCall], unresolved: bool = False

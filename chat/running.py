@@ -34,6 +34,7 @@ class Running:
     seconds: float
     started: float = field(default_factory=time.monotonic)
     cancellation: Cancellation = field(default_factory=Cancellation)
+    was_seen: bool = False
 
     @property
     def out_of_time(self) -> bool:
@@ -42,6 +43,7 @@ class Running:
 
 
 _lock = threading.Condition()
+# By owner: a run that was taken for dead may meet the next one of its turn in its own process.
 _turns: dict[UUID, Running] = {}
 _watching = False
 _stop_wanted = False
@@ -59,23 +61,23 @@ def running(turn_id: UUID, owner: UUID, seconds: float) -> Iterator[Running]:
         if not _watching:
             threading.Thread(target=_watch, name="automate-watch", daemon=True).start()
             _watching = True
-        _turns[turn_id] = this
+        _turns[owner] = this
     try:
         with wake_ups.listen(turn_id, _look_at_once, STOP):
             yield this
     finally:
         this.cancellation.cancel()
         with _lock:
-            del _turns[turn_id]
+            del _turns[owner]
 
 
 def cancel(turn_id: UUID) -> None:
     """Close what the turn waits for, in whichever process it runs."""
     with _lock:
-        this = _turns.get(turn_id)
-    if this is not None:
+        here = [this for this in _turns.values() if this.turn_id == turn_id]
+    for this in here:
         this.cancellation.cancel()
-    else:
+    if not here:
         wake_ups.announce([turn_id], STOP)
 
 
@@ -134,7 +136,10 @@ def _look(turns: list[Running], *, renew: bool) -> None:
             row[0]: row[1:] for row in rows.values_list("pk", "lease_owner", "cancel_requested")
         }
         for this in turns:
-            owner, cancel_requested = stand.get(this.turn_id, (this.owner, False))
+            this.was_seen = this.was_seen or this.turn_id in stand
+            # A row that was there, and is not any more, was deleted with its conversation.
+            nothing = (None if this.was_seen else this.owner, False)
+            owner, cancel_requested = stand.get(this.turn_id, nothing)
             # A turn that somebody took for abandoned is no longer ours to go on with.
             if cancel_requested or owner != this.owner:
                 this.cancellation.cancel()

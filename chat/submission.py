@@ -20,6 +20,7 @@ from .signals import announce, turn_finished
 from .tracing import tracer
 
 _TITLE_CHARACTERS = 60
+_LOOKS = 3
 
 
 class TurnInProgress(Exception):
@@ -74,15 +75,24 @@ def retry_turn(turn: Turn, submission: UUID) -> Turn:
 
 def stop_turn(turn: Turn) -> None:
     """Stop the model and the tools of this turn; a turn that is over stays as it is."""
-    with transaction.atomic():
-        if turn.cancel_idle():
-            log = EventLog(turn.pk)
-            close_calls(turn, log)
-            log.append(TurnEvent.Kind.STATUS, status=Turn.Status.CANCELLED)
-            announce(turn_finished, turn)
+    # Between two looks it may have begun to run or to wait; it does not do so again and again.
+    for _look in range(_LOOKS):
+        if _cancelled_idle(turn):
             return
-    if turn.request_cancel():
-        cancel(turn.pk)
+        if turn.request_cancel():
+            cancel(turn.pk)
+            return
+
+
+@transaction.atomic
+def _cancelled_idle(turn: Turn) -> bool:
+    if not turn.cancel_idle():
+        return False
+    log = EventLog(turn.pk)
+    close_calls(turn, log)
+    log.append(TurnEvent.Kind.STATUS, status=Turn.Status.CANCELLED)
+    announce(turn_finished, turn)
+    return True
 
 
 def _sent_before(user: Any, submission: UUID) -> Turn | None:

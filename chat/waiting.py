@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from . import pages
+from .decisions import may_run_again
 from .models import Approval, ApprovalQuerySet, Question, ToolCall, ToolGrant, Turn
 from .schema_forms import SchemaForm
 
@@ -63,7 +64,7 @@ class Ask:
     @property
     def may_run_again(self) -> bool:
         """Whether its turn still waits to hear what became of it."""
-        return self.call.turn.status == Turn.Status.WAITING
+        return may_run_again(self.call)
 
 
 def calls_waiting_for(user: Any) -> list[ToolCall]:

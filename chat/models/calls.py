@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -25,6 +25,12 @@ class ToolCallQuerySet(models.QuerySet["ToolCall"]):
     def unfinished(self) -> Self:
         """Calls that have no outcome yet."""
         return self.filter(status__in=ToolCall.UNFINISHED)
+
+    def asked_for_last(self, turn: Turn) -> Self:
+        """The calls of this turn's last answer; the model was told of all earlier ones."""
+        of_turn = self.filter(turn=turn)
+        last = of_turn.order_by("-message_id").values("message_id")[:1]
+        return of_turn.filter(message_id=Subquery(last))
 
     def needing_person(self) -> Self:
         """Calls that go on, or let their turn go on, by a person's word alone."""

@@ -225,11 +225,16 @@ class Turn(models.Model):
         return fields
 
     def claim(self, owner: uuid.UUID) -> bool:
-        """Take a queued turn to run it; false where somebody else has it or it is over."""
+        """Take a queued turn to run it; false where somebody else has it or it is over.
+
+        False also where it has left the line since this row was read, and is back by now: what is
+        held here is then out of date.
+        """
         now = timezone.now()
         return self._move(
             self.Status.QUEUED,
             self.Status.RUNNING,
+            {"submitted_at": self.submitted_at},
             lease_owner=owner,
             lease_until=now + lease(),
             started_at=self.started_at or now,
