@@ -6,6 +6,7 @@ const area = document.getElementById("scroll");
 const jump = document.getElementById("jump");
 let follows = true;
 let top = 0;
+let isOurs = false;
 
 const distance = () => area.scrollHeight - area.scrollTop - area.clientHeight;
 
@@ -17,11 +18,14 @@ export function toLatest() {
   jump.hidden = true;
 }
 
-/** Stay where this begins, unless all of it is in sight already. */
+/** Stay where this begins, if the end of the log would push that out of sight. */
 export function show(element) {
-  if (!area || element.getBoundingClientRect().top >= area.getBoundingClientRect().top) return;
+  if (!area || !follows) return;
+  const edge = element.getBoundingClientRect().top - area.getBoundingClientRect().top;
+  if (edge >= distance()) return;
   follows = false;
   element.scrollIntoView({ block: "start" });
+  isOurs = area.scrollTop !== top;
   top = area.scrollTop;
   jump.hidden = distance() < NEAR;
 }
@@ -29,8 +33,10 @@ export function show(element) {
 export function start() {
   if (!area) return;
   area.addEventListener("scroll", () => {
+    const byPerson = !isOurs;
+    isOurs = false;
     // Content that grew below leaves the place as it was; only a person goes up.
-    if (distance() < NEAR) follows = true;
+    if (byPerson && distance() < NEAR) follows = true;
     else if (area.scrollTop < top) follows = false;
     top = area.scrollTop;
     jump.hidden = follows;
