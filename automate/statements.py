@@ -128,7 +128,13 @@ def _column_values(field: Any, rows: Sequence[models.Model], connection: Any) ->
     values: list[Any] = [getattr(row, field.attname) for row in rows]
     if _takes_text_as_it_is(field) and all(type(value) is str for value in values):
         return values
-    return [field.get_db_prep_save(value, connection) for value in values]
+    prepare = field.get_db_prep_save
+    if len(values) == 1 or isinstance(field, models.JSONField):
+        return [prepare(value, connection) for value in values]
+    # Most columns of many rows hold a few values over and over.
+    kinds = [(type(value), value) for value in values]
+    prepared = {kind: prepare(kind[1], connection) for kind in set(kinds)}
+    return [prepared[kind] for kind in kinds]
 
 
 def _takes_text_as_it_is(field: Any) -> bool:

@@ -11,6 +11,8 @@ import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cache
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -23,12 +25,14 @@ from automate_llm.functions import function_name
 from automate_llm.values import Connection, Discovery, SkippedTool, ToolSpec
 
 from .asking import Found, ask, without_secrets
+from .compiled import CompiledQuery, Place
 from .conf import conf
 from .databases import statements_of_any_length
-from .definitions import Definition, definition_hash, schema_problem
+from .definitions import Definition, Pinned, pinned, schema_problem
 from .freshness import due_at
 from .models import MCPServer, MCPTool, OAuthToken
 from .offering_sync import OfferingReport, store_offerings
+from .statements import insert_rows, update_rows
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +54,12 @@ _WRITTEN = [
 ]
 
 User = AbstractBaseUser | AnonymousUser
+_counted = CompiledQuery(
+    lambda: MCPServer.objects.with_tool_counts().filter(pk=Place(MCPServer, "pk")).order_by()
+)
+_stored = CompiledQuery(
+    lambda: MCPTool.objects.filter(server_id=Place(MCPServer, "pk", "server")).order_by()
+)
 _EDITED = "It was edited while it was asked; sync it again."
 
 
@@ -114,20 +124,20 @@ def plan_sync(existing: Iterable[MCPTool], discovery: Discovery, server: MCPServ
     the one that was.
     """
     trusted = server.accept_changes or not server.tools_digest
-    stored = {tool.name: tool for tool in existing}
+    stored, now = {tool.name: tool for tool in existing}, timezone.now()
     new, updated, back = [], [], []
     added, changed, returned = [], [], []
     for spec in discovery.tools:
         definition = _definition(spec)
-        current = definition_hash(definition)
+        current = pinned(definition)
         tool = stored.pop(spec.name, None)
         if tool is None:
             added.append(spec.name)
-            new.append(_new_tool(server, definition, current, trusted=trusted))
+            new.append(_new_tool(server, definition, current, now, trusted=trusted))
             continue
         if not tool.available:
             returned.append(spec.name)
-        if tool.definition_hash != current:
+        if tool.definition_hash != current.hash:
             changed.append(spec.name)
             updated.append(_redefined(tool, definition, current, trusted=trusted))
         elif tool.schema_error and schema_problem(spec.input_schema) != tool.schema_error:
@@ -159,34 +169,49 @@ def _definition(spec: ToolSpec) -> Definition:
     }
 
 
-def _new_tool(server: MCPServer, definition: Definition, current: str, *, trusted: bool) -> MCPTool:
-    return MCPTool(
+def _new_tool(
+    server: MCPServer, definition: Definition, current: Pinned, now: datetime, *, trusted: bool
+) -> MCPTool:
+    values = {
+        **_blank_tool(),
         **definition,
-        server=server,
-        function_name=function_name(server.slug, definition["name"]),
-        definition_hash=current,
-        approved_hash=current if trusted else "",
-        schema_error=schema_problem(definition["input_schema"]),
-        enabled=trusted,
-        review=MCPTool.Review.APPROVED if trusted else MCPTool.Review.NEW,
-    )
+        "server_id": server.pk,
+        "function_name": function_name(server.slug, definition["name"]),
+        "definition_hash": current.hash,
+        "approved_hash": current.hash if trusted else "",
+        "schema_error": current.problem(),
+        "enabled": trusted,
+        "review": MCPTool.Review.APPROVED if trusted else MCPTool.Review.NEW,
+        "first_seen": now,
+        "changed_at": now,
+    }
+    # By position, which takes Django a third of the time that names take it.
+    tool = MCPTool(*(values[field.attname] for field in MCPTool._meta.concrete_fields))
+    tool.server = server
+    return tool
 
 
-def _redefined(tool: MCPTool, definition: Definition, current: str, *, trusted: bool) -> MCPTool:
+@cache
+def _blank_tool() -> dict[str, Any]:
+    """The defaults; those that a row could change in place are never left as they are."""
+    return {field.attname: field.get_default() for field in MCPTool._meta.concrete_fields}
+
+
+def _redefined(tool: MCPTool, definition: Definition, current: Pinned, *, trusted: bool) -> MCPTool:
     """The row with its new definition, a version later; a new tool stays one until it is seen."""
     row = copy.copy(tool)
     for name, value in definition.items():
         setattr(row, name, value)
-    row.definition_hash = current
-    row.schema_error = schema_problem(definition["input_schema"])
+    row.definition_hash = current.hash
+    row.schema_error = current.problem()
     row.version = tool.version + 1
     row.changed_at = timezone.now()
     row.available = True
     if tool.review == MCPTool.Review.NEW:
         return row
-    if trusted or current == tool.approved_hash:
+    if trusted or current.hash == tool.approved_hash:
         row.review = MCPTool.Review.APPROVED
-        row.approved_hash = current
+        row.approved_hash = current.hash
         row.approved_definition = None
     elif tool.review == MCPTool.Review.APPROVED:
         row.review = MCPTool.Review.CHANGED
@@ -292,33 +317,34 @@ def _store(server: MCPServer, discovery: Discovery) -> SyncReport:
     """Write what was discovered; a list that is known costs one statement."""
     using = router.db_for_write(MCPServer, instance=server)
     # The endpoint must still be the one that answered: an operator may have edited the row.
-    rows = MCPServer.objects.using(using).filter(pk=server.pk, endpoint_url=server.endpoint_url)
+    asked = {"id": server.pk, "endpoint_url": server.endpoint_url}
     facts = _server_facts(discovery)
     if discovery.unchanged:
         # The list was not even read, so it must still be the one that is stored.
-        if not rows.filter(tools_digest=discovery.digest).update(**facts):
+        asked["tools_digest"] = discovery.digest
+        if not update_rows(MCPServer, asked, facts, using=using):
             return _failed(server, _EDITED)
         return _noted(server, facts, SyncReport(server.slug, unchanged=server.listed_count))
     with transaction.atomic(using=using):
         # Written before anything is read, which locks the row on every database: a second sync
         # of this server waits here and then sees what the first one stored.
-        if not rows.update(**facts):
+        if not update_rows(MCPServer, asked, facts, using=using):
             return _failed(server, _EDITED)
-        current = rows.with_tool_counts().get()
+        [current] = _counted.rows(pk=server.pk, using=using)
         stored = current.tools_digest, current.tool_count
         if stored == (discovery.digest, current.listed_count):
             report = SyncReport(
                 server.slug, skipped=list(discovery.skipped), unchanged=current.tool_count
             )
         else:
-            plan = plan_sync(current.tools.all(), discovery, current)
+            plan = plan_sync(_stored.rows(server=server.pk, using=using), discovery, current)
             _write(plan, using)
             facts |= {
                 "tools_digest": discovery.digest,
                 "listed_count": len(discovery.tools),
                 "last_warning": _warning(discovery),
             }
-            rows.update(**facts)
+            update_rows(MCPServer, asked, facts, using=using)
             report = plan.report
     return _noted(server, facts, report)
 
@@ -347,8 +373,8 @@ def _server_facts(discovery: Discovery) -> dict[str, Any]:
 def _write(plan: SyncPlan, using: str) -> None:
     tools = MCPTool.objects.using(using)
     connection = connections[using]
+    insert_rows(plan.new, using=using)
     with statements_of_any_length(connection):
-        tools.bulk_create(plan.new)
         # An upsert of rows that exist: a dozen times as fast as `bulk_update`, whose statement
         # has a branch for each field of each row.
         has_target = connection.features.supports_update_conflicts_with_target

@@ -266,6 +266,8 @@ class _Walk:
             self.pattern(pattern, (place, pattern), node)
 
     def types(self, value: Any, place: _Place, node: dict[str, Any]) -> None:
+        if type(value) is str and value in _TYPES:
+            return
         names = [value] if type(value) is str else value
         if names == [] or type(names) is not list or not all(each in _TYPES for each in names):
             _refuse(place, f"must name a type there, or a list of them: {', '.join(_TYPES)}")
