@@ -19,7 +19,7 @@ from automate_llm.providers.base import Completed, ModelRequest
 from .answer_writer import AnswerWriter
 from .budgets import BudgetSpent
 from .compaction import compacted
-from .connections import lasting, let_go_of_database
+from .connections import lasting
 from .context import ModelMessage, assistant_entry, tool_entry
 from .dispatch import Dispatcher
 from .events import EventLog
@@ -260,7 +260,6 @@ class TurnRun:
             raise TurnLost
 
     def _streamed(self, model: Requester, request: ModelRequest, writer: AnswerWriter) -> Completed:
-        let_go_of_database()
         try:
             return model.answer(request, writer.add)
         except BaseException:

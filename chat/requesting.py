@@ -11,6 +11,7 @@ from automate_llm.exceptions import ModelCancelled, ModelError, ModelStreamBroke
 from automate_llm.providers.base import Completed, ModelRequest, TextDelta, Usage
 
 from .budgets import Spending
+from .connections import lasting, let_go_of_database
 from .context import ModelMessage
 from .language_models import provider_for
 from .limits import TurnLimits
@@ -48,7 +49,8 @@ class Requester:
             BudgetSpent: a budget of this day is used up; nothing was sent.
             ModelError: in one of its forms.
         """
-        self._spending.check()
+        lasting(self._spending.check)
+        let_go_of_database()
         with self._tracer.request(self._turn, request) as span:
             return self._streamed(request, on_text, span)
 
@@ -85,7 +87,7 @@ class Requester:
             usage = estimated_usage(request, written, self._ratio)
         self._turn.prompt_characters += request_characters(request)
         self._limits.count_usage(usage)
-        self._spending.count(usage)
+        lasting(lambda: self._spending.count(usage))
         return usage
 
     @cached_property

@@ -12,7 +12,10 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, cast
 
+import httpcore2
 import httpx2
+
+from automate_llm.providers.merging import MergingBackend
 
 MAX_ERROR_BYTES = 64_000
 _KEPT_ERROR_HEADERS = ("content-type", "retry-after", "retry-after-ms", "x-should-retry")
@@ -75,6 +78,13 @@ class Line(httpx2.HTTPTransport):
     def __init__(self) -> None:
         limits = httpx2.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60)
         super().__init__(verify=_tls(), trust_env=False, limits=limits)
+        self._pool = httpcore2.ConnectionPool(
+            ssl_context=_tls(),
+            max_connections=limits.max_connections,
+            max_keepalive_connections=limits.max_keepalive_connections,
+            keepalive_expiry=limits.keepalive_expiry,
+            network_backend=MergingBackend(lambda seconds: self._interruption.pause(seconds)),
+        )
         self._socket: socket.socket | None = None
         self._interruption = Interruption()
         self._outcome: httpx2.Response | Exception | None = None

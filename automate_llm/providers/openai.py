@@ -21,6 +21,7 @@ from automate_llm.providers.alarms import Alarms
 from automate_llm.providers.base import Message, ModelConfig, ModelEvent, ModelRequest, TextDelta
 from automate_llm.providers.deltas import Assembly, data_lines
 from automate_llm.providers.line import Interruption, Line
+from automate_llm.providers.merging import crowd
 
 OPENAI_URL = "https://api.openai.com/v1"
 MAX_IDLE_CLIENTS = 16
@@ -100,6 +101,7 @@ class OpenAIProvider:
         interruption = Interruption()
         take_back = cancellation.on_cancel(interruption.fire)
         client = self._take()
+        crowd.enter()
         client.line.carry(interruption)
         try:
             yield from self._events(client, request, interruption)
@@ -107,6 +109,7 @@ class OpenAIProvider:
             _raise_if_fired(interruption)
             raise
         finally:
+            crowd.leave()
             take_back()
             client.line.release()
             self._give_back(client)

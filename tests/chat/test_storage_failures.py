@@ -19,7 +19,7 @@ from chat.recovery import recover_abandoned
 from chat.submission import retry_turn
 from tests.servers.mcp_sdk import Offer
 from tests.servers.proxy import Proxy
-from tests.servers.scripted_model import calls, text
+from tests.servers.scripted_model import calls, silence, text
 from tests.servers.site import Site
 
 from .reading_streams import Browser
@@ -141,6 +141,27 @@ if connection.vendor in ("postgresql", "mysql"):
         assert turn.messages.last().content == "one two three four five six"
         assert len(peer.calls("order")) == 1
         assert events[-1].data["status"] == "done"
+
+    def test_a_turn_holds_no_connection_while_its_model_is_silent(model: Any, ask: Any) -> None:
+        release = threading.Event()
+        server = model([silence(release, text("At last."))])
+        turn, held = ask(), []
+
+        def run() -> None:
+            held.append(connections["default"])
+            run_turn(turn.pk)
+            connection.close()
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        until(lambda: server.requests)
+        is_held = held[0].connection is not None
+        release.set()
+        thread.join(10)
+
+        turn.refresh_from_db()
+        assert not is_held
+        assert turn.status == Turn.Status.DONE
 
 
 def _connect_to(host: str, port: Any) -> None:
