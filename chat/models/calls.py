@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q, Subquery
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -33,8 +33,13 @@ class ToolCallQuerySet(models.QuerySet["ToolCall"]):
         return of_turn.filter(message_id=Subquery(last))
 
     def needing_person(self) -> Self:
-        """Calls that go on, or let their turn go on, by a person's word alone."""
-        unresolved = Q(status=ToolCall.Status.UNKNOWN, resolved_by=None)
+        """Calls that let their turn go on by a person's word alone.
+
+        A call of unknown outcome does so in the last answer only: of an earlier one the model has
+        been told.
+        """
+        later = ToolCall.objects.filter(turn=OuterRef("turn"), message__gt=OuterRef("message"))
+        unresolved = Q(status=ToolCall.Status.UNKNOWN, resolved_by=None) & ~Exists(later)
         return self.filter(Q(status=ToolCall.Status.WAITING) | unresolved)
 
     def move(self, to: "ToolCall.Status", **fields: Any) -> int:

@@ -10,8 +10,10 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from automate.models import MCPTool
 from chat.decisions import AlreadyDecided, resolve
 from chat.engine import run_turn
-from chat.models import ToolCall, Turn
+from chat.models import Message, ToolCall, Turn
+from chat.queueing import queue_turn
 from chat.recovery import recover_abandoned
+from chat.sweeping import sweep
 from tests.servers.mcp_sdk import Offer
 from tests.servers.scripted_model import calls, text
 
@@ -135,3 +137,41 @@ def test_a_call_of_a_turn_that_is_over_is_not_sent_again(lost: Any) -> None:
     assert turn.tool_calls.get().status == ToolCall.Status.SUCCEEDED
     assert turn.events.last().data == {"status": "done"}
     assert len(peer.calls()) == 1
+
+
+def test_a_word_that_comes_while_the_turn_runs_again_is_not_lost(
+    lost: Any, executor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn, _ = lost()
+    call, person = turn.tool_calls.get(), turn.conversation.user
+    assert queue_turn(turn)
+    executor.turn_ids.clear()
+    wait = Turn.wait
+
+    def resolved_just_before(self: Turn, owner: Any) -> bool:
+        resolve(call, person, "done")
+        return wait(self, owner)
+
+    monkeypatch.setattr(Turn, "wait", resolved_just_before)
+    run(turn)
+
+    assert executor.turn_ids == [turn.pk]
+    assert turn.status == Turn.Status.QUEUED
+
+
+def test_an_unknown_call_that_the_model_was_told_of_holds_no_later_wait(
+    lost: Any, executor: Any
+) -> None:
+    turn, _ = lost()
+    ToolCall.objects.filter(turn=turn).update(resolved_by=None)
+    later = Message.objects.create(
+        conversation=turn.conversation, turn=turn, role=Message.Role.ASSISTANT
+    )
+    ToolCall.objects.create(
+        turn=turn, message=later, call_id="2", function_name="f", status=ToolCall.Status.REFUSED
+    )
+    executor.turn_ids.clear()
+
+    sweep()
+
+    assert executor.turn_ids == [turn.pk]
