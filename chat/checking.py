@@ -57,21 +57,23 @@ class CallChecker:
         calls = [self._checked(each, policy, approvals) for each in requested]
         return calls, approvals
 
-    def refusal(self, call: ToolCall) -> str:
-        """Why a call that was allowed earlier may not be sent now; empty where it may.
+    def checked_again(self, call: ToolCall) -> tuple[str, Approval | None]:
+        """Why a call that was allowed earlier may not be sent now, or the approval that it needs.
 
-        Its tool may have changed or gone since, or the person's right to it.
+        Its tool may have changed or gone since, or the person's right to it; asking a person would
+        then be of no use. Where the policy has come to ask, or wants a second person by now, one is
+        asked.
         """
         tool = tool_for_call(self._user, call.function_name)
         if tool is None or tool.pk != call.tool_id or tool.version != call.tool_version:
-            return _("The tool has changed, or cannot be used any more. It was not run.")
+            return _("The tool has changed, or cannot be used any more. It was not run."), None
         verdict = Policy(self._user).verdict(tool, call.arguments or {})
         if verdict.decision == Decision.DENY:
-            return _denied(verdict)
-        if verdict.decision == Decision.ASK and not self._is_allowed(call, tool):
-            return _("This call needs a person's approval by now. It was not run.")
+            return _denied(verdict), None
         call.tool = tool
-        return ""
+        if verdict.decision == Decision.ASK and not self._is_allowed(call, tool):
+            return "", self._approval(call, tool, verdict)
+        return "", None
 
     def _checked(
         self, requested: RequestedCall, policy: Policy, approvals: list[Approval]

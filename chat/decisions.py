@@ -57,7 +57,7 @@ def approve(
     if arguments is not None and canonical(arguments) != canonical(call.arguments):
         _check_arguments(approval, tool, arguments)
         fields |= {
-            "original_arguments": call.arguments,
+            "original_arguments": approval.original_arguments or call.arguments,
             "arguments_hash": arguments_hash(arguments),
         }
         changes = {"arguments": dict(arguments), "arguments_text": json.dumps(arguments)}
@@ -137,6 +137,9 @@ def resolve(call: ToolCall, by: Any, outcome: str) -> None:
     elif outcome == "again":
         if not may_run_again(locked):
             raise ValidationError(_("The assistant has gone on. Ask for it in a new message."))
+        # What a second person allowed was one sending.
+        seconded = Approval.objects.filter(call=locked, needs_second_person=True)
+        seconded.filter(status=Approval.Status.APPROVED).update(status=Approval.Status.WITHDRAWN)
         _move(locked, Status.PENDING, error="", finished_at=None, resolved_by=by)
     else:
         locked.resolved_by = by

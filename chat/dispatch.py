@@ -107,9 +107,16 @@ class Dispatcher:
     def resume(self, calls: list[ToolCall]) -> None:
         """Make the calls of an earlier run that may be made now; the rules are asked again."""
         for call in calls:
-            if call.status == Status.PENDING and (reason := self._checker.refusal(call)):
+            if call.status != Status.PENDING:
+                continue
+            reason, approval = self._checker.checked_again(call)
+            if reason:
                 with transaction.atomic():
                     self._move(call, Status.REFUSED, error=reason[:500], finished_at=timezone.now())
+            elif approval is not None:
+                with transaction.atomic():
+                    self._move(call, Status.WAITING)
+                    announce(approval_requested, approval.opened())
             elif call.question_rounds:
                 self._answers[call.pk] = {
                     question.key: question.as_answer()

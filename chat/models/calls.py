@@ -69,7 +69,10 @@ class ToolCall(models.Model):
     UNFINISHED = (Status.PENDING, Status.WAITING, Status.RUNNING)
 
     WAYS: ClassVar[Mapping[Status, frozenset[Status]]] = {
-        Status.PENDING: frozenset({Status.RUNNING, Status.REFUSED, Status.CANCELLED}),
+        # To waiting: where it was allowed, and must be asked about again before it is sent.
+        Status.PENDING: frozenset(
+            {Status.WAITING, Status.RUNNING, Status.REFUSED, Status.CANCELLED}
+        ),
         Status.WAITING: frozenset({Status.PENDING, Status.REFUSED, Status.CANCELLED}),
         # Back to pending: after a crash, where the tool may be called twice.
         Status.RUNNING: frozenset(

@@ -119,6 +119,23 @@ class Approval(models.Model):
     def __str__(self) -> str:
         return f"{self.call.function_name} ({self.get_status_display()})"
 
+    def opened(self) -> "Approval":
+        """What this unsaved one asks, stored; in the place of what was decided on the call before.
+
+        Of that the new row tells who allowed it, and the arguments that the model had written.
+        """
+        earlier = Approval.objects.filter(call=self.call).select_related("decided_by").first()
+        if earlier is None:
+            self.save()
+            return self
+        if earlier.decided_by is not None:
+            words = _("%(who)s allowed it before.") % {"who": earlier.decided_by}
+            self.why = f"{words} {self.why}".strip()[:500]
+        self.pk, self._state.adding = earlier.pk, False
+        self.original_arguments, self.created_at = earlier.original_arguments, earlier.created_at
+        self.save()
+        return self
+
     def decide(self, status: Status, **fields: Any) -> bool:
         """Close it; false where that has been done already."""
         waiting = Approval.objects.filter(pk=self.pk, status=self.Status.WAITING)

@@ -159,7 +159,7 @@ def resumed(person: User) -> set[str]:
             needs_second_person=True,
             expires_at="2100-01-01T00:00Z",
         )
-        if not checker.refusal(call):
+        if checker.checked_again(call) == ("", None):
             found.add(tool.function_name)
     return found
 

@@ -14,7 +14,7 @@ from chat.models import Approval, Conversation, Message, ToolCall, ToolGrant, Tu
 
 pytestmark = pytest.mark.django_db
 ARGUMENTS = {"amount": 10}
-NEEDS_APPROVAL = "This call needs a person's approval by now. It was not run."
+NEEDS_APPROVAL = "An approval."
 
 
 @pytest.fixture
@@ -37,8 +37,10 @@ def call(user: Any) -> ToolCall:
     )
 
 
-def refusal(call: ToolCall) -> str:
-    return CallChecker(call.turn, TurnLimits(conf()), conf()).refusal(call)
+def hindrance(call: ToolCall) -> str:
+    """Why it is not sent as it is."""
+    reason, approval = CallChecker(call.turn, TurnLimits(conf()), conf()).checked_again(call)
+    return NEEDS_APPROVAL if approval is not None else reason
 
 
 def approve(call: ToolCall, *, second_person: bool = False, arguments: Any = None) -> None:
@@ -54,43 +56,43 @@ def approve(call: ToolCall, *, second_person: bool = False, arguments: Any = Non
 
 
 def test_a_call_that_is_still_allowed_goes_on(call: ToolCall) -> None:
-    assert refusal(call) == ""
+    assert hindrance(call) == ""
 
 
 def test_a_call_that_is_denied_by_now_is_refused_with_the_note(call: ToolCall) -> None:
     ToolRule.objects.create(decision="deny", note="Closed on Sundays.")
 
-    assert refusal(call) == "This call is not permitted: Closed on Sundays."
+    assert hindrance(call) == "This call is not permitted: Closed on Sundays."
 
 
 def test_a_person_who_has_lost_the_permission_is_refused(call: ToolCall) -> None:
     MCPServer.objects.update(required_permission="auth.view_user")
 
-    assert "cannot be used any more" in refusal(call)
+    assert "cannot be used any more" in hindrance(call)
 
 
-def test_a_call_that_must_be_asked_by_now_and_was_not_is_refused(call: ToolCall) -> None:
+def test_a_call_that_must_be_asked_by_now_and_was_not_is_not_sent(call: ToolCall) -> None:
     ToolRule.objects.create(decision="ask")
-    assert refusal(call) == NEEDS_APPROVAL
+    assert hindrance(call) == NEEDS_APPROVAL
 
     approve(call)
-    assert refusal(call) == ""
+    assert hindrance(call) == ""
 
 
 def test_an_approval_of_other_arguments_is_none(call: ToolCall) -> None:
     ToolRule.objects.create(decision="ask")
     approve(call, arguments={"amount": 11})
 
-    assert refusal(call) == NEEDS_APPROVAL
+    assert hindrance(call) == NEEDS_APPROVAL
 
 
 def test_ones_own_word_is_not_a_second_persons(call: ToolCall) -> None:
     MCPTool.objects.update(needs_second_person=True)
     approve(call)
-    assert refusal(call) == NEEDS_APPROVAL
+    assert hindrance(call) == NEEDS_APPROVAL
 
     Approval.objects.update(needs_second_person=True)
-    assert refusal(call) == ""
+    assert hindrance(call) == ""
 
 
 def test_a_standing_word_covers_it_until_it_is_revoked(call: ToolCall) -> None:
@@ -99,7 +101,7 @@ def test_a_standing_word_covers_it_until_it_is_revoked(call: ToolCall) -> None:
     grant = ToolGrant.objects.create(
         user=call.turn.conversation.user, tool=call.tool, definition_hash=call.tool.definition_hash
     )
-    assert refusal(call) == ""
+    assert hindrance(call) == ""
 
     ToolGrant.objects.filter(pk=grant.pk).update(revoked_at=timezone.now())
-    assert refusal(call) == NEEDS_APPROVAL
+    assert hindrance(call) == NEEDS_APPROVAL
