@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from django.db import close_old_connections, connections
+from django.db import connections
 
 from automate_llm.cancellation import Cancellation
 
@@ -99,7 +99,17 @@ def turns_running() -> int:
 
 
 def _watch() -> None:
-    """Runs in a thread of its own while this process has turns, and until the next look after."""
+    """Runs in a thread of its own while this process has turns, and until the next look after.
+
+    It keeps its connection, so that it need not stand in line behind the turns for one.
+    """
+    try:
+        _look_again_and_again()
+    finally:
+        connections.close_all()
+
+
+def _look_again_and_again() -> None:
     global _watching, _stop_wanted
     renewed = time.monotonic()
     is_away = False
@@ -120,6 +130,7 @@ def _watch() -> None:
             if not is_away:
                 logger.warning("Turns could not be looked after", exc_info=True)
             is_away = True
+            connections.close_all()
         else:
             is_away = False
             renewed = time.monotonic() if due else renewed
@@ -129,24 +140,18 @@ def _look(turns: list[Running], *, renew: bool) -> None:
     for this in turns:
         if this.out_of_time:
             this.cancellation.cancel()
-    close_old_connections()
-    try:
-        rows = Turn.objects.filter(pk__in=[this.turn_id for this in turns])
-        stand = {
-            row[0]: row[1:] for row in rows.values_list("pk", "lease_owner", "cancel_requested")
-        }
-        for this in turns:
-            this.was_seen = this.was_seen or this.turn_id in stand
-            # A row that was there, and is not any more, was deleted with its conversation.
-            nothing = (None if this.was_seen else this.owner, False)
-            owner, cancel_requested = stand.get(this.turn_id, nothing)
-            # A turn that somebody took for abandoned is no longer ours to go on with.
-            if cancel_requested or owner != this.owner:
-                this.cancellation.cancel()
-        if renew:
-            Turn.objects.held_by([this.owner for this in turns]).renew()
-    finally:
-        connections.close_all()
+    rows = Turn.objects.filter(pk__in=[this.turn_id for this in turns])
+    stand = {row[0]: row[1:] for row in rows.values_list("pk", "lease_owner", "cancel_requested")}
+    for this in turns:
+        this.was_seen = this.was_seen or this.turn_id in stand
+        # A row that was there, and is not any more, was deleted with its conversation.
+        nothing = (None if this.was_seen else this.owner, False)
+        owner, cancel_requested = stand.get(this.turn_id, nothing)
+        # A turn that somebody took for abandoned is no longer ours to go on with.
+        if cancel_requested or owner != this.owner:
+            this.cancellation.cancel()
+    if renew:
+        Turn.objects.held_by([this.owner for this in turns]).renew()
 
 
 def _after_fork() -> None:

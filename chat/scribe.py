@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
-from django.db import DatabaseError, IntegrityError, close_old_connections, connections
+from django.db import DatabaseError, IntegrityError, connections
 
 from .events import insert
 from .models import TurnEvent
@@ -97,7 +97,6 @@ class Scribe:
         back_off = 0.05
         end = time.monotonic() + GIVE_UP_SECONDS
         while True:
-            close_old_connections()
             try:
                 insert(rows, again=back_off > 0.05)
             except IntegrityError:
@@ -109,6 +108,7 @@ class Scribe:
             except DatabaseError as exc:
                 if back_off == 0.05:
                     logger.warning("Text of %s answers waits for the database: %s", len(rows), exc)
+                connections.close_all()
                 if time.monotonic() > end:
                     return
                 time.sleep(back_off)

@@ -139,7 +139,6 @@ class Tail:
             return []
 
     def _look(self, chosen: Sequence[Follower]) -> None:
-        close_old_connections()
         now = time.monotonic()
         found = events_of_many([(each.reader.turn_id, each.reader.position) for each in chosen])
         delivered: defaultdict[asyncio.AbstractEventLoop, list[tuple[Follower, Batch]]]

@@ -33,7 +33,7 @@ def main() -> None:
         failed = _streams(chosen.turns, chosen.words, chosen.a_second)
         if not chosen.only_turns:
             failed |= _idle(chosen.idle, chosen.tools)
-    sys.exit(failed)
+    sys.exit(failed and not chosen.quick)
 
 
 def _options() -> argparse.Namespace:
@@ -116,7 +116,9 @@ def _streams(turns: int, words: int, a_second: float) -> bool:
         if not (first and came):
             print(f"NOT FINISHED: {site.unfinished()}")
         browsers.close()
-    return not all(verdicts) or not came
+    if lost:
+        sys.exit(f"{lost} turns were lost")
+    return not all(verdicts)
 
 
 class _Watch:
