@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .turns import lease
+from .turns import lease, shared_now
 
 _LEASES_UNTIL_STALE = 10
 
@@ -19,15 +19,15 @@ _LEASES_UNTIL_STALE = 10
 class WorkerQuerySet(models.QuerySet["Worker"]):
     def alive(self) -> Self:
         """Those that gave a sign of life within a turn's lease."""
-        return self.filter(seen_at__gte=timezone.now() - lease())
+        return self.filter(seen_at__gte=shared_now() - lease())
 
     def stale(self) -> Self:
         """Those that gave none for so long that nobody looks for them any more."""
-        return self.filter(seen_at__lt=timezone.now() - _LEASES_UNTIL_STALE * lease())
+        return self.filter(seen_at__lt=shared_now() - _LEASES_UNTIL_STALE * lease())
 
     def beat(self, worker_id: uuid.UUID, **fields: Any) -> None:
         """Give a sign of life."""
-        fields["seen_at"] = timezone.now()
+        fields["seen_at"] = shared_now()
         if not self.filter(pk=worker_id).update(**fields):
             self.create(pk=worker_id, **fields)
 

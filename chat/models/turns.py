@@ -2,16 +2,17 @@
 
 import uuid
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
-from django.db import models
+from django.db import models, router
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from automate.conf import conf
 from automate.statements import Plus, update_rows
+from chat.clock import database_now
 
 from .conversations import Conversation
 
@@ -19,6 +20,11 @@ from .conversations import Conversation
 def lease() -> timedelta:
     """How long a turn belongs to the process that runs it without a sign of life."""
     return timedelta(seconds=conf().LEASE_SECONDS)
+
+
+def shared_now() -> datetime:
+    """The time by the one clock that all processes look at."""
+    return database_now(router.db_for_write(Turn))
 
 
 class TurnQuerySet(models.QuerySet["Turn"]):
@@ -32,7 +38,7 @@ class TurnQuerySet(models.QuerySet["Turn"]):
 
     def abandoned(self) -> Self:
         """Turns whose process gave no sign of life for longer than its lease."""
-        return self.filter(status=Turn.Status.RUNNING, lease_until__lt=timezone.now())
+        return self.filter(status=Turn.Status.RUNNING, lease_until__lt=shared_now())
 
     def held_by(self, owners: Iterable[uuid.UUID]) -> Self:
         """Running turns whose lease is one of these."""
@@ -40,7 +46,7 @@ class TurnQuerySet(models.QuerySet["Turn"]):
 
     def renew(self) -> int:
         """Give a sign of life for all of them; returns how many there are."""
-        return self.update(lease_until=timezone.now() + lease())
+        return self.update(lease_until=shared_now() + lease())
 
     def move(self, to: "Turn.Status", **fields: Any) -> int:
         """Change the state of those that may take it, and what belongs to it, by one `UPDATE`.
@@ -236,7 +242,7 @@ class Turn(models.Model):
             self.Status.RUNNING,
             {"submitted_at": self.submitted_at},
             lease_owner=owner,
-            lease_until=now + lease(),
+            lease_until=shared_now() + lease(),
             started_at=self.started_at or now,
             attempt=Plus(1),
         )
@@ -244,7 +250,7 @@ class Turn(models.Model):
     def checkpoint(self, owner: uuid.UUID) -> bool:
         """Store what it used so far, and renew the lease; false where it is no longer ours."""
         held = {"id": self.pk, "status": self.Status.RUNNING, "lease_owner": owner}
-        used = {"lease_until": timezone.now() + lease(), **self._used()}
+        used = {"lease_until": shared_now() + lease(), **self._used()}
         return update_rows(Turn, held, used) == 1
 
     def finish(self, owner: uuid.UUID, status: Status, notice: str = "") -> bool:
