@@ -185,8 +185,8 @@ class Dispatcher:
     def _move(self, call: ToolCall, status: ToolCall.Status, **fields: Any) -> None:
         """Change a call's row, and say so. Where it has moved on, another process has the turn.
 
-        The event goes first: it locks the turn's row, and whoever changes a call locks that one
-        before the call's, so that no two wait for each other.
+        The event goes first: on MariaDB it locks the turn's row, and whoever changes a call locks
+        that one before the call's, so that no two wait for each other.
         """
         self._log.append(TurnEvent.Kind.CALL, call=call.pk)
         if not call.move(status, **fields):

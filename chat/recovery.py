@@ -2,7 +2,7 @@
 
 import logging
 
-from django.db import transaction
+from django.db import connections, router, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -27,20 +27,34 @@ def recover_abandoned(turns: TurnQuerySet | None = None) -> int:
     but for one that ended its process again and again.
     """
     found = Turn.objects.all() if turns is None else turns
-    return sum(_recover(turn) for turn in found.abandoned())
+    return sum(_recovered(turn) for turn in found.abandoned())
+
+
+def _recovered(turn: Turn) -> bool:
+    """Whether it was taken; one that cannot be must not keep all others from it."""
+    try:
+        return _recover(turn)
+    except Exception:
+        logger.exception("Turn %s was left by its process and cannot be taken from it", turn.pk)
+        return False
 
 
 @transaction.atomic
 def _recover(turn: Turn) -> bool:
     abandoned = Turn.objects.abandoned().filter(pk=turn.pk, lease_owner=turn.lease_owner)
     # Locked: who decides on one of its calls at this moment goes first or sees what is done here.
-    found = abandoned.select_for_update().first()
+    # PostgreSQL looks at foreign keys last of all, so a process that is not dead after all may
+    # hold a call and come to the turn then: this lock lets it pass.
+    lets_pass = connections[router.db_for_write(Turn)].features.has_select_for_no_key_update
+    found = abandoned.select_for_update(no_key=lets_pass).first()
     if found is None:
         return False
     log = EventLog.taken_over(turn.pk)
     status, notice = _next_state(found, log)
+    if status not in Turn.UNFINISHED:
+        close_calls(found, log)
     if not abandoned.move(status, notice=notice):
-        return False
+        raise RuntimeError("It has moved on although its row was locked.")
     keep_partial_text(found)
     if status == Status.QUEUED:
         submit_turn(found)
@@ -48,7 +62,6 @@ def _recover(turn: Turn) -> bool:
         log.append(TurnEvent.Kind.WAITING)
         announce(turn_waiting, found)
     else:
-        close_calls(found, log)
         log.append(TurnEvent.Kind.STATUS, status=status)
         log.fold_text()
         announce(turn_finished, found)
@@ -68,8 +81,7 @@ def _next_state(turn: Turn, log: EventLog) -> tuple[Turn.Status, str]:
             if call.tool is not None and call.tool.may_run_twice:
                 call.move(ToolCall.Status.PENDING)
             else:
-                _lose(call, log)
-                needs_person = True
+                needs_person = _lose(call, log) or needs_person
         needs_person = needs_person or call.status == ToolCall.Status.WAITING
     return (Status.WAITING if needs_person else Status.QUEUED), ""
 
@@ -110,11 +122,14 @@ def keep_partial_text(turn: Turn) -> None:
         )
 
 
-def _lose(call: ToolCall, log: EventLog) -> None:
-    call.move(
+def _lose(call: ToolCall, log: EventLog) -> bool:
+    """Note that nobody knows what came of it; false where its process has said so just now."""
+    if not call.move(
         ToolCall.Status.UNKNOWN,
         error=_("It was cut off before its answer arrived. It may have done its work."),
         finished_at=timezone.now(),
-    )
+    ):
+        return False
     log.append(TurnEvent.Kind.CALL, call=call.pk)
     announce(call_finished, call)
+    return True

@@ -4,8 +4,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import DatabaseError
 
 from automate.models import MCPServer, MCPTool
+from chat import recovery
 from chat.context import model_messages
 from chat.events import EventLog
 from chat.models import Message, ToolCall, Turn, TurnEvent
@@ -160,3 +162,25 @@ def test_the_process_that_lost_its_turn_cannot_end_it(ask: Any) -> None:
 
     turn.refresh_from_db()
     assert turn.status == Turn.Status.QUEUED
+
+
+def test_a_turn_that_cannot_be_recovered_keeps_no_other_from_it(
+    abandoned: Turn, ask: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = ask()
+    assert other.claim(uuid4())
+    let_lease_run_out()
+    keep = recovery.keep_partial_text
+
+    def odd(turn: Turn) -> None:
+        if turn == abandoned:
+            raise DatabaseError("an odd row")
+        keep(turn)
+
+    monkeypatch.setattr(recovery, "keep_partial_text", odd)
+
+    assert recover_abandoned() == 1
+
+    abandoned.refresh_from_db()
+    other.refresh_from_db()
+    assert (abandoned.status, other.status) == (Turn.Status.RUNNING, Turn.Status.QUEUED)

@@ -1,0 +1,57 @@
+"""Two that change one turn's rows at one moment: each locks the turn before its calls."""
+
+import threading
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from chat import recovery
+from chat.models import ToolCall
+from chat.recovery import recover_abandoned
+from tests.servers.mcp_sdk import Offer
+from tests.servers.scripted_model import calls, text
+
+from .rows import let_lease_run_out
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time"),
+]
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_a_result_and_a_sweep_that_both_hold_a_lock_wait_in_one_order(
+    model: Any, ask: Any, shop: Any, started: Any, monkeypatch: pytest.MonkeyPatch, stops: bool
+) -> None:
+    shop(Offer("order"))
+    model([calls(("shop__order", {"number": 1})), text("Done.")])
+    turn = ask()
+    moved, swept = threading.Event(), threading.Event()
+    move, lose = ToolCall.move, recovery._lose
+
+    def slow(self: ToolCall, to: Any, **fields: Any) -> bool:
+        found = move(self, to, **fields)
+        if to == ToolCall.Status.SUCCEEDED:
+            moved.set()
+            swept.wait(1)  # the sweep has the turn's row and wants the call's, or waits for both
+        return found
+
+    def losing(call: ToolCall, log: Any) -> bool:
+        swept.set()
+        return lose(call, log)
+
+    monkeypatch.setattr(ToolCall, "move", slow)
+    monkeypatch.setattr(recovery, "_lose", losing)
+    thread = started(turn)
+    assert moved.wait(10)
+    if stops:
+        turn.request_cancel()
+    let_lease_run_out()
+
+    assert recover_abandoned() == 1
+
+    thread.join(10)
+    turn.refresh_from_db()
+    assert (turn.status, turn.notice != "") == ("cancelled" if stops else "queued", stops)
+    assert turn.tool_calls.get().status == ToolCall.Status.SUCCEEDED
