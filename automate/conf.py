@@ -115,8 +115,8 @@ class Settings:
     SYNC_THREADS: int = 8
     """Servers that one sync asks at the same time."""
 
-    PARALLEL_CALLS: int = 4
-    """Tool calls of one answer that run at the same time."""
+    PARALLEL_CALLS: int = 8
+    """Tool calls of one answer that run at the same time; models seldom ask for more."""
 
     MAX_MESSAGE_CHARACTERS: int = 100_000
     """The longest message that a person may send; a longer one is refused, not cut."""

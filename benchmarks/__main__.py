@@ -28,6 +28,7 @@ MODULES = {
     "f": "versions",
     "g": "stdio_call",
     "h": "many_threads",
+    "i": "five_calls",
 }
 PROFILE_LINES = 15
 

@@ -57,11 +57,16 @@ def row(results: Results, name: str, compared: str = "", goal: Goal | None = Non
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
     """The lines of a Markdown table with aligned columns."""
-    cells = [COLUMNS, *(each.cells() for each in rows)]
+    return aligned([COLUMNS, *(each.cells() for each in rows)], numbers=slice(1, 3))
+
+
+def aligned(cells: Sequence[Sequence[str]], numbers: slice = slice(1, None)) -> Iterator[str]:
+    """The lines of a Markdown table, the first of which is its head; `numbers` are columns."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    rightward = range(len(widths))[numbers]
     for number, line in enumerate(cells):
         padded = (
-            text.rjust(width) if 0 < at < 3 else text.ljust(width)
+            text.rjust(width) if at in rightward else text.ljust(width)
             for at, (text, width) in enumerate(zip(line, widths, strict=True))
         )
         yield f"| {' | '.join(padded)} |"

@@ -12,14 +12,16 @@ if TYPE_CHECKING:
 FUNCTION_PREFIX = "shop__"
 
 
-def set_up(directory: Path) -> None:
+def set_up(directory: Path, database_url: str = "") -> None:
     """Configure Django with `config.settings`, on an empty SQLite file in WAL mode.
+
+    Or else on the empty database at that address.
 
     The environment that does it is also what a site in a child process gets.
     """
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "config.settings",
-        "DATABASE_URL": "",
+        "DATABASE_URL": database_url,
         "SQLITE_PATH": str(directory / "benchmarks.sqlite3"),
         "MEDIA_ROOT": str(directory / "media"),
         "SECRET_KEY": "only-for-benchmarks",

@@ -1,0 +1,1 @@
+"""Turns a second against what others build agents with."""
