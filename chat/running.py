@@ -45,7 +45,7 @@ class Running:
 _lock = threading.Condition()
 # By owner: a run that was taken for dead may meet the next one of its turn in its own process.
 _turns: dict[UUID, Running] = {}
-_watching = False
+_watcher: threading.Thread | None = None
 _stop_wanted = False
 
 
@@ -55,12 +55,12 @@ def running(turn_id: UUID, owner: UUID, seconds: float) -> Iterator[Running]:
 
     At its end, whatever the turn still waits for is closed.
     """
-    global _watching
+    global _watcher
     this = Running(turn_id, owner, seconds)
     with _lock:
-        if not _watching:
-            threading.Thread(target=_watch, name="automate-watch", daemon=True).start()
-            _watching = True
+        if _watcher is None or not _watcher.is_alive():
+            _watcher = threading.Thread(target=_watch, name="automate-watch", daemon=True)
+            _watcher.start()
         _turns[owner] = this
     try:
         with wake_ups.listen(turn_id, _look_at_once, STOP):
@@ -110,7 +110,7 @@ def _watch() -> None:
 
 
 def _look_again_and_again() -> None:
-    global _watching, _stop_wanted
+    global _watcher, _stop_wanted
     renewed = time.monotonic()
     is_away = False
     while True:
@@ -118,11 +118,11 @@ def _look_again_and_again() -> None:
             _lock.wait_for(_is_stop_wanted, timeout=LOOK_SECONDS)
             _stop_wanted = False
             if not _turns:
-                _watching = False
+                _watcher = None
                 return
             turns = list(_turns.values())
-        due = time.monotonic() - renewed >= lease().total_seconds() / _RENEWALS_PER_LEASE
         try:
+            due = time.monotonic() - renewed >= lease().total_seconds() / _RENEWALS_PER_LEASE
             _look(turns, renew=due)
         except Exception:
             # The database may be away for a moment; the next look finds what this one missed. A
@@ -156,8 +156,8 @@ def _look(turns: list[Running], *, renew: bool) -> None:
 
 def _after_fork() -> None:
     """A forked process has none of its parent's turns, and none of its threads."""
-    global _lock, _watching, _stop_wanted
-    _lock, _watching, _stop_wanted = threading.Condition(), False, False
+    global _lock, _watcher, _stop_wanted
+    _lock, _watcher, _stop_wanted = threading.Condition(), None, False
     _turns.clear()
 
 

@@ -101,3 +101,25 @@ def test_a_model_is_left_when_its_conversation_is_deleted(
     thread.join(5)
     release.set()
     assert not thread.is_alive()
+
+
+def test_a_watch_that_ended_for_any_reason_is_started_again(
+    model: Any, ask: Any, started: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Thread(target=lambda: None)
+    ended.start()
+    ended.join()
+    until(lambda: running._watcher is None)
+    monkeypatch.setattr(running, "_watcher", ended)
+    release = threading.Event()
+    server = model([silence(release)])
+    turn = ask()
+    thread = started(turn)
+    until(lambda: server.requests)
+
+    turn.request_cancel()
+    thread.join(10)
+    release.set()
+
+    turn.refresh_from_db()
+    assert turn.status == Turn.Status.CANCELLED

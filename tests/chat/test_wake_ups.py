@@ -59,7 +59,11 @@ class OtherProcess:
         return float(self._process.stdout.readline())
 
     def end(self) -> None:
-        self._process.communicate(timeout=10)
+        try:
+            self._process.communicate(timeout=60)
+        finally:
+            self._process.kill()
+            self._process.wait()
 
 
 @pytest.fixture

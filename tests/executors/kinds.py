@@ -10,6 +10,8 @@ RABBITMQ = "amqp://guest:guest@127.0.0.1:5672//"
 _CELERY = (
     *(sys.executable, "-m", "celery", "-A", "config", "worker", "--loglevel", "WARNING"),
     *("--without-gossip", "--without-mingle", "--queues", "{queue}", "--concurrency", "2"),
+    # Two workers of one name are one to RabbitMQ, which refuses the second.
+    *("--hostname", "{queue}@%h"),
 )
 
 
