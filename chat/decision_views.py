@@ -138,7 +138,8 @@ def _refused(request: HttpRequest, refusal: Refusal, status: int) -> HttpRespons
     if HtmxDetails(request):
         card = _card(request, refusal.call_id, refusal, status)
         return reswap(retarget(card, f"#call-{refusal.call_id}"), "outerHTML")
-    call = ToolCall.objects.select_related("turn__conversation").get(pk=refusal.call_id)
+    known = ToolCall.objects.select_related("turn__conversation")
+    call = get_object_or_404(known, pk=refusal.call_id)
     if _is_in_inbox(request) or not _is_owner(request, call):
         return _inbox(request, refusal, status)
     return conversation_page(request, call.turn.conversation, refusal=refusal, status=status)
@@ -147,7 +148,7 @@ def _refused(request: HttpRequest, refusal: Refusal, status: int) -> HttpRespons
 def _card(
     request: HttpRequest, call_id: int, refusal: Refusal | None = None, status: int = 200
 ) -> HttpResponse:
-    call = pages.calls().select_related("turn__conversation").get(pk=call_id)
+    call = get_object_or_404(pages.calls().select_related("turn__conversation"), pk=call_id)
     context = {
         "call": call,
         "refusal": refusal,

@@ -5,7 +5,7 @@ locked first, so that a turn that is about to wait sees the decision, or the dec
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -156,9 +156,16 @@ def may_run_again(call: ToolCall) -> bool:
 
 def expire_overdue() -> int:
     """End approvals and questions that nobody answered in time; returns how many there were."""
-    approvals = [_expire_approval(each) for each in Approval.objects.overdue()]
-    questions = [_expire_question(each) for each in Question.objects.overdue()]
+    approvals = [_expired(_expire_approval, each) for each in Approval.objects.overdue()]
+    questions = [_expired(_expire_question, each) for each in Question.objects.overdue()]
     return sum(approvals) + sum(questions)
+
+
+def _expired(end: Callable[[Any], bool], asked: Approval | Question) -> bool:
+    try:
+        return end(asked)
+    except AlreadyDecided:  # its conversation was deleted meanwhile
+        return False
 
 
 @transaction.atomic
@@ -190,8 +197,13 @@ def _locked(asked: Approval | Question) -> ToolCall:
 
 
 def _locked_call(call: ToolCall) -> ToolCall:
-    """The call as its row is now, its turn's row locked."""
-    Turn.objects.select_for_update().get(pk=call.turn_id)
+    """The call as its row is now, its turn's row locked.
+
+    Raises:
+        AlreadyDecided: it was deleted with its conversation.
+    """
+    if Turn.objects.select_for_update().filter(pk=call.turn_id).first() is None:
+        raise AlreadyDecided(_("This conversation was deleted."))
     calls = ToolCall.objects.select_related("turn__conversation", "tool__server")
     return calls.defer("result").get(pk=call.pk)
 

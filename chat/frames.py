@@ -23,6 +23,7 @@ from . import pages
 from .events import LogLine, events_after
 from .models import Message, ToolCall, Turn, TurnEvent
 from .rendering import render_markdown, settled_length, visible_text
+from .waiting import waiting_words
 
 EAGER_CHARACTERS = 2_000
 """A block under way that is longer is looked at again only after it grew by an eighth."""
@@ -168,7 +169,7 @@ class TurnReader:
                 for call in pages.calls().filter(pk=last.data["call"]):
                     yield frame(Kind.CALL, self._call(call), last.seq)
             elif kind == Kind.WAITING:
-                yield frame(Kind.WAITING, {"words": str(Turn.Status.WAITING.label)}, last.seq)
+                yield frame(Kind.WAITING, {"words": waiting_words(self._turn_id)}, last.seq)
             elif kind == Kind.PROGRESS:
                 yield frame(Kind.PROGRESS, _progress(last.data), last.seq)
             else:

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
-from django.db import DatabaseError, IntegrityError, connections
+from django.db import Error as DatabaseError
+from django.db import IntegrityError, connections
 
 from .events import insert
 from .models import TurnEvent
@@ -73,8 +74,12 @@ class Scribe:
             while sources := self._next_round(free_at):
                 began = time.monotonic()
                 taken = [(source, row) for source in sources if (row := source.take())]
-                if taken:
+                try:
                     self._write([row for _, row in taken])
+                except Exception:
+                    # Each text still comes with its whole message; that of others must go on.
+                    logger.exception("Text of %s answers could not be written", len(taken))
+                    connections.close_all()
                 for source, _ in taken:
                     source.settle()
                 free_at = began + max(BATCH_SECONDS, len(taken) * SECONDS_FOR_EACH)
@@ -94,6 +99,8 @@ class Scribe:
 
     def _write(self, rows: Sequence[TurnEvent]) -> None:
         """Insert rows, though the database be away; one that cannot be stored is left out."""
+        if not rows:
+            return
         back_off = 0.05
         end = time.monotonic() + GIVE_UP_SECONDS
         while True:

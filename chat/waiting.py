@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -84,6 +85,22 @@ def count_waiting_for(user: Any) -> int:
     """How many calls need this person's word."""
     own = ToolCall.objects.owned_by(user).filter(_needs_owner()).count()
     return own + _second_persons(user).count()
+
+
+def turn_words(turn: Turn) -> str:
+    """The state of a turn in words for its person, who is not whom every turn waits for."""
+    if turn.status == Turn.Status.WAITING:
+        return waiting_words(turn.pk)
+    return turn.get_status_display()
+
+
+def waiting_words(turn_id: UUID) -> str:
+    """Whom a turn waits for."""
+    second = Approval.objects.waiting().filter(call__turn=turn_id, needs_second_person=True)
+    own = ToolCall.objects.filter(turn=turn_id).filter(_needs_owner())
+    if second.exists() and not own.exists():
+        return _("Waiting for a second person")
+    return str(Turn.Status.WAITING.label)
 
 
 def grants_of(user: Any) -> QuerySet[ToolGrant]:

@@ -78,6 +78,12 @@ def whole_arguments(call: ToolCall) -> str:
 
 
 @register.filter
+def turn_words(turn: Turn) -> str:
+    """The state of a turn in words for its person."""
+    return waiting.turn_words(turn)
+
+
+@register.filter
 def decision_words(call: ToolCall) -> str:
     """What a person has decided about the call; empty where nobody has, or had to."""
     return waiting.decision_words(call)

@@ -6,12 +6,14 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.core.exceptions import PermissionDenied
+from django.urls import reverse
 
 from automate.models import MCPTool, ToolRule
 from chat.arguments import arguments_hash
-from chat.decisions import approve, deny, resolve
+from chat.decisions import AlreadyDecided, approve, deny, resolve
 from chat.models import Approval, Turn
 from chat.signals import approval_requested
+from chat.waiting import turn_words
 
 from .test_approvals import approval_of, asked, run, statuses
 from .test_unknown_outcomes import lost
@@ -107,3 +109,29 @@ def test_a_second_persons_word_is_for_one_sending(lost: Any, user: Any, second: 
     approve(approval_of(turn), second)
     assert run(turn).status == Turn.Status.DONE
     assert len(peer.calls()) == 2
+
+
+def test_the_page_says_for_whom_it_waits(asked: Any, user: Any, second: Any, client: Any) -> None:
+    turn, _ = asked(1)
+    client.force_login(user)
+    address = reverse("chat:conversation", args=[turn.conversation_id])
+    assert turn_words(turn) == "Waiting for you"
+    approve(approval_of(turn), user)
+    MCPTool.objects.update(needs_second_person=True)
+    run(turn)
+
+    page = client.get(address).content.decode()
+
+    assert page.count("Waiting for a second person") == 2
+    assert "Waiting for you" not in page
+    assert turn_words(turn) == "Waiting for a second person"
+
+
+def test_a_decision_on_what_was_deleted_meanwhile_is_too_late(asked: Any, user: Any) -> None:
+    turn, _ = asked(1)
+    approval = Approval.objects.select_related("call").get()
+    turn.conversation.delete()
+
+    for decide in (approve, deny):
+        with pytest.raises(AlreadyDecided, match="deleted"):
+            decide(approval, user)
