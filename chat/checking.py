@@ -54,7 +54,10 @@ class CallChecker:
         self._user = user
         policy = Policy(self._user)
         approvals: list[Approval] = []
-        calls = [self._checked(each, policy, approvals) for each in requested]
+        tools = {
+            name: tool_for_call(self._user, name) for name in {each.name for each in requested}
+        }
+        calls = [self._checked(each, tools[each.name], policy, approvals) for each in requested]
         return calls, approvals
 
     def checked_again(self, call: ToolCall) -> tuple[str, Approval | None]:
@@ -76,7 +79,11 @@ class CallChecker:
         return "", None
 
     def _checked(
-        self, requested: RequestedCall, policy: Policy, approvals: list[Approval]
+        self,
+        requested: RequestedCall,
+        tool: MCPTool | None,
+        policy: Policy,
+        approvals: list[Approval],
     ) -> ToolCall:
         call = ToolCall(
             turn=self._turn,
@@ -90,7 +97,6 @@ class CallChecker:
             call.arguments_text = "{}"  # a history with broken JSON is refused by some servers
             self._limits.count_repair()
             return _refused(call, str(exc))
-        tool = tool_for_call(self._user, requested.name)
         if tool is None:
             self._limits.count_repair()
             return _refused(
