@@ -1,11 +1,45 @@
-"""The database, from threads that are not there for it, and in statements of any length."""
+"""The database: from threads that are not there for it, from many at once, in long statements."""
 
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from sqlite3 import SQLITE_LIMIT_VARIABLE_NUMBER
 
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+# What is done on commit still holds it, and may write.
+_line = threading.RLock()
+
+
+@contextmanager
+def in_line(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Write to SQLite one thread after the other; elsewhere, and in a transaction, at once.
+
+    SQLite has one writer at a time. One that finds another there sleeps before it looks again, for
+    up to 100 ms, so that with many threads the database is idle while all of them wait for it.
+    """
+    if connection.vendor != "sqlite" or connection.in_atomic_block:
+        yield
+        return
+    with _line:
+        yield
+
+
+@contextmanager
+def short_transaction() -> Iterator[None]:
+    """`transaction.atomic` for the writes of a turn, which waits for nothing but the database."""
+    with in_line(connections[DEFAULT_DB_ALIAS]), transaction.atomic():
+        yield
+
+
+def _after_fork() -> None:
+    global _line
+    _line = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 @contextmanager

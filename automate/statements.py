@@ -15,6 +15,8 @@ from typing import Any
 from django.db import connections, models, router
 from django.db.models.constants import OnConflict
 
+from .databases import in_line
+
 Model = type[models.Model]
 Shape = tuple[tuple[str, int], ...]
 """The columns of a condition, each with the number of its values."""
@@ -90,7 +92,7 @@ class _Condition:
 def _executed(model: Model, alias: str, sql: str, values: Iterable[tuple[str, Any]]) -> int:
     connection, fields = connections[alias], _fields(model)
     sent = [fields[name].get_db_prep_save(_bare(value), connection) for name, value in values]
-    with connection.cursor() as cursor:
+    with in_line(connection), connection.cursor() as cursor:
         cursor.execute(sql, sent)
         return int(cursor.rowcount)
 
@@ -111,7 +113,7 @@ def _insert_batch(
     connection: Any = connections[alias]
     columns = [_column_values(field, rows, connection) for field in fields]
     returns_keys = wants_keys and connection.features.can_return_rows_from_bulk_insert
-    with connection.cursor() as cursor:
+    with in_line(connection), connection.cursor() as cursor:
         cursor.execute(
             _insert(model, alias, len(rows), returns_keys, ignores_conflicts),
             [*chain.from_iterable(zip(*columns, strict=True))],

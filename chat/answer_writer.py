@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from automate.databases import short_transaction
 from automate.statements import insert_rows, update_rows
 
 from .connections import lasting, let_go_of_database
@@ -88,7 +89,7 @@ class AnswerWriter:
             self.complete("".join(self._text), [])
 
     def _complete(self, calls: list[ToolCall], approvals: Sequence[Approval]) -> None:
-        with transaction.atomic():
+        with short_transaction():
             self._fence()
             self._save_message()
             for call in calls:
@@ -106,7 +107,7 @@ class AnswerWriter:
     def _write(self) -> None:
         """Write in the turn's own thread: the first piece, and all while its row is uncommitted."""
         self._written_at = time.monotonic()
-        with transaction.atomic():
+        with short_transaction():
             if not self._begun:
                 self._save_message()
                 # Only what is committed can be added to by the scribe.

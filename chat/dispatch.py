@@ -9,11 +9,11 @@ from datetime import timedelta
 from queue import SimpleQueue
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from automate.conf import Settings
+from automate.databases import short_transaction
 from automate.models import MCPTool
 from automate_llm.cancellation import Cancellation
 from automate_llm.content import File
@@ -111,10 +111,10 @@ class Dispatcher:
                 continue
             reason, approval = self._checker.checked_again(call)
             if reason:
-                with transaction.atomic():
+                with short_transaction():
                     self._move(call, Status.REFUSED, error=reason[:500], finished_at=timezone.now())
             elif approval is not None:
-                with transaction.atomic():
+                with short_transaction():
                     self._move(call, Status.WAITING)
                     announce(approval_requested, approval.opened())
             elif call.question_rounds:
@@ -175,7 +175,7 @@ class Dispatcher:
 
         def begin() -> None:
             call.status, call.attempts = before  # also where an earlier try was rolled back
-            with transaction.atomic():
+            with short_transaction():
                 self._fence()
                 attempts = call.attempts + 1
                 self._move(call, Status.RUNNING, started_at=timezone.now(), attempts=attempts)
@@ -253,7 +253,7 @@ class Dispatcher:
 
         def store() -> None:
             call.status = before
-            with transaction.atomic():
+            with short_transaction():
                 self._move(call, status, **fields)
                 attach_files(call, files)
 
@@ -300,7 +300,7 @@ class Dispatcher:
             )
             for key, request in asked.requests.items()
         ]
-        with transaction.atomic():
+        with short_transaction():
             self._move(
                 call,
                 Status.WAITING,

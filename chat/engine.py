@@ -7,12 +7,13 @@ from functools import partial
 from uuid import UUID
 
 from django.db import Error as DatabaseError
-from django.db import close_old_connections, transaction
+from django.db import close_old_connections
 from django.utils.translation import gettext as _
 
 from automate.catalog import catalog_for
 from automate.compiled import CompiledQuery, Place
 from automate.conf import Settings, conf
+from automate.databases import short_transaction
 from automate_llm.exceptions import ModelCancelled, ModelError
 from automate_llm.providers.base import Completed, ModelRequest
 
@@ -181,7 +182,7 @@ class TurnRun:
         return lasting(partial(self._finish, status, notice))
 
     def _finish(self, status: Turn.Status, notice: str) -> Turn.Status:
-        with transaction.atomic():
+        with short_transaction():
             if not self._turn.finish(self._this.owner, status, notice):
                 return status
             if status != Turn.Status.DONE:
@@ -198,7 +199,7 @@ class TurnRun:
         What was decided while it still ran is not waited for. Who decides locks the turn's row
         first, so that one of both sees the other.
         """
-        with transaction.atomic():
+        with short_transaction():
             if not self._turn.wait(self._this.owner):
                 return not Turn.objects.held_by([self._this.owner]).exists()
             self._log.append(TurnEvent.Kind.WAITING)

@@ -13,6 +13,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from automate.compiled import CompiledQuery, Place
+from automate.databases import short_transaction
 from automate.models import MCPServer, MCPTool
 from automate.statements import Plus, delete_rows, insert_rows, update_rows
 from chat.models import Conversation, DailyUsage, Turn, TurnEvent
@@ -265,3 +266,34 @@ def test_a_compiled_query_keeps_no_thread_s_connection() -> None:
 
     assert [row.pk for row in found + by_key.rows(pk=turn.pk)] == [turn.pk] * 2
     assert used[0]() is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_threads_write_one_after_the_other_and_what_is_done_on_commit_may_write() -> None:
+    turn = a_turn()
+    at_once, most = 0, 0
+    counting = threading.Lock()
+
+    def write(seq: int) -> None:
+        nonlocal at_once, most
+        with short_transaction():
+            with counting:
+                at_once += 1
+                most = max(most, at_once)
+            insert_rows([TurnEvent(turn=turn, seq=seq, kind=TurnEvent.Kind.TEXT, data={})])
+            transaction.on_commit(
+                lambda: update_rows(Turn, {"id": turn.pk}, {"attempt": Plus(1)}) and None
+            )
+            with counting:
+                at_once -= 1
+        connection.close()
+
+    threads = [threading.Thread(target=write, args=(seq,)) for seq in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    turn.refresh_from_db()
+    assert (turn.events.count(), turn.attempt) == (12, 12)
+    assert most == 1 or connection.vendor != "sqlite"
