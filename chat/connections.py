@@ -7,8 +7,10 @@ from typing import TypeVar
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from automate.conf import conf
+
 AWAY_SECONDS = 20.0
-"""How long a turn waits for the database: shorter than a lease, within which it is still ours."""
+"""How long a turn waits for the database, where its lease is not shorter."""
 
 T = TypeVar("T")
 
@@ -25,12 +27,14 @@ def let_go_of_database() -> None:
 
 
 def lasting(work: Callable[[], T]) -> T:
-    """Do this again while the database is away, up to `AWAY_SECONDS`; its result at last.
+    """Do this again while the database is away, up to `AWAY_SECONDS` and never for a whole lease.
+
+    Returns its result at last.
 
     It must be a whole transaction, or only read. Where the connection broke in the middle of the
     commit, it may be done twice: each write here is a compare-and-swap, or has a unique key.
     """
-    end = time.monotonic() + AWAY_SECONDS
+    end = time.monotonic() + min(AWAY_SECONDS, conf().LEASE_SECONDS * 2 / 3)
     pause = 0.05
     while True:
         try:
