@@ -14,7 +14,7 @@ from chat.models import Conversation, Message, ToolCall, Turn
 from .hostile import HOSTILE_TEXTS, elements
 from .rows import put
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("executor")]
 
 MODEL = {"default": {"MODEL": "m", "BASE_URL": "http://127.0.0.1:9/v1"}}
 
