@@ -23,7 +23,7 @@ from .test_decision_views import approve_it, begin, browser_of, ordered, person
 
 __all__ = ["begin", "ordered", "person"]
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("executor")]
+pytestmark = pytest.mark.django_db
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs/api.md"
 

@@ -139,6 +139,17 @@ def test_an_event_of_another_process_wakes_a_reader_at_once(
     assert turn.events.count() == 5
 
 
+@pytest.fixture
+def _hardly_looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the watch over turns look by itself only once a minute, and not go on so afterwards."""
+    until(lambda: running._watcher is None)
+    monkeypatch.setattr(running, "LOOK_SECONDS", 60.0)
+    yield
+    running._look_at_once()
+    until(lambda: running._watcher is None)
+
+
+@pytest.mark.usefixtures("_hardly_looks")
 def test_a_stop_that_another_process_asked_for_is_heard_at_once(
     carried: str,
     other: Callable[[], OtherProcess],
@@ -146,9 +157,7 @@ def test_a_stop_that_another_process_asked_for_is_heard_at_once(
     ask: Any,
     started: Any,
     settings: Any,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(running, "LOOK_SECONDS", 60.0)
     way = {name: settings.AUTOMATE[name] for name in ("WAKE_UPS", "REDIS_URL")}
     release = threading.Event()
     server = model([silence(release)], **way)
