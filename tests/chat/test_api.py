@@ -246,7 +246,7 @@ def test_a_second_person_sees_the_call_and_nothing_else(
 
 
 @pytest.mark.parametrize("path", ["", "nothing", "docs", "openapi.json", "turns/1", "../admin"])
-def test_there_is_nothing_else(person: Client, path: str) -> None:
+def test_there_is_nothing_else(person: Client, path: str, executor: Any) -> None:
     assert person.get(f"/chat/api/{path}").status_code == 404
 
 
