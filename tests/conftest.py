@@ -17,6 +17,11 @@ NO_SKIPS = "AUTOMATE_NO_SKIPS"
 """Set where everything that a test may need is installed: a skip is then a failure."""
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One process more than there are cores: tests of servers spend much of their time waiting."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
