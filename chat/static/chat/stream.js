@@ -84,7 +84,14 @@ export class TurnStream {
   }
 
   message(data) {
-    window.htmx?.process(this.put(data.html, this.message_element(data.message)));
+    const old = this.message_element(data.message);
+    const kept = [...old.querySelectorAll(".call")].map((call) => [call.id, typed(call)]);
+    const put = this.put(data.html, old);
+    for (const [id, fields] of kept) {
+      const call = put.querySelector(`#${id}`);
+      if (call) retype(call, fields);
+    }
+    window.htmx?.process(put);
   }
 
   call(data) {
