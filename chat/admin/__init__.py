@@ -1,0 +1,19 @@
+"""The audit: who asked what, which tools ran with which outcome, and what was used.
+
+Nothing here can be changed.
+"""
+
+from .conversations import ConversationAdmin, TurnAdmin
+from .decisions import ApprovalAdmin, QuestionAdmin, ToolGrantAdmin
+from .tool_calls import ToolCallAdmin
+from .usage import DailyUsageAdmin
+
+__all__ = [
+    "ApprovalAdmin",
+    "ConversationAdmin",
+    "DailyUsageAdmin",
+    "QuestionAdmin",
+    "ToolCallAdmin",
+    "ToolGrantAdmin",
+    "TurnAdmin",
+]

@@ -1,0 +1,45 @@
+"""Conversations and the turns in them."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from chat.models import Conversation, Turn
+
+from .base import USERNAME, ReadOnlyAdmin
+
+
+@admin.register(Conversation)
+class ConversationAdmin(ReadOnlyAdmin):
+    list_display = ("title", "user", "turn_count", "created_at", "updated_at")
+    list_select_related = ("user",)
+    search_fields = ("title", f"user__{USERNAME}")
+    date_hierarchy = "updated_at"
+    fields = ("user", "title", "created_at", "updated_at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Conversation]:
+        return Conversation.objects.annotate(turn_count=Count("turns"))
+
+    @admin.display(description=_("turns"), ordering="turn_count")
+    def turn_count(self, conversation: Any) -> int:
+        return int(conversation.turn_count)
+
+
+@admin.register(Turn)
+class TurnAdmin(ReadOnlyAdmin):
+    list_display = (
+        *("created_at", "conversation", "user", "status", "model", "rounds"),
+        *("prompt_tokens", "completion_tokens", "cost"),
+    )
+    list_filter = ("status", "model")
+    list_select_related = ("conversation__user",)
+    search_fields = ("=id", "conversation__title", f"conversation__user__{USERNAME}")
+    date_hierarchy = "created_at"
+    exclude = ("lease_owner", "lease_until")
+
+    @admin.display(description=_("user"), ordering="conversation__user")
+    def user(self, turn: Turn) -> str:
+        return str(turn.conversation.user)
