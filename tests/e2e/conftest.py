@@ -94,15 +94,19 @@ class Tabs:
             self.trouble.append(f"request: {request.url}")
 
 
+def cookies_of(client: Any, site: Site) -> list[Any]:
+    """What a browser has that is logged in as this client is."""
+    return [
+        {"name": name, "value": morsel.value, "url": site.url}
+        for name, morsel in client.cookies.items()
+    ]
+
+
 @pytest.fixture
 def tabs(chromium: "Browser", site: Site, user: Any, client: Any) -> Iterator[Tabs]:  # noqa: F811
     """Pages of a person who is logged in; errors, dialogs and foreign requests fail the test."""
     client.force_login(user)
-    cookies = [
-        {"name": name, "value": morsel.value, "url": site.url}
-        for name, morsel in client.cookies.items()
-    ]
-    opened = Tabs(chromium, site, cookies)
+    opened = Tabs(chromium, site, cookies_of(client, site))
     yield opened
     for context in opened.contexts:
         context.close()

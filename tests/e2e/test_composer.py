@@ -9,6 +9,7 @@ import pytest
 from chat.models import Message, Turn
 from tests.servers.scripted_model import text
 
+from .conftest import Tabs, cookies_of
 from .test_chat import wait_for_answer, words
 
 if TYPE_CHECKING:
@@ -97,3 +98,82 @@ def test_a_first_message_of_megabytes_is_refused_and_stays(page: "Page", model: 
     page.press("#text", "Enter")
     wait_for_answer(page)
     assert Turn.objects.count() == 1
+
+
+def test_a_draft_waits_in_its_conversation_over_a_reload_and_goes_when_it_is_sent(
+    tabs: Tabs, model: Any, send: "Send"
+) -> None:
+    model(text("Yes."))
+    page = tabs.open()
+    page.fill("#text", "for a new one")
+    page.reload()
+    page.wait_for_selector("[data-theme-button]:not([hidden])")
+    assert page.input_value("#text") == "for a new one"
+    page.press("#text", "Enter")
+    wait_for_answer(page)
+    assert page.input_value("#text") == ""
+
+    page.fill("#text", "for this one")
+    page.goto(f"{tabs.site.url}/chat/")
+    elsewhere = page.input_value("#text")
+    page.go_back()
+    page.wait_for_selector("[data-theme-button]:not([hidden])")
+
+    assert elsewhere == ""
+    assert page.input_value("#text") == "for this one"
+    send(page, "for this one")
+    wait_for_answer(page)
+    page.reload()
+    assert page.input_value("#text") == ""
+
+
+def test_a_draft_goes_with_its_person(tabs: Tabs, django_user_model: Any, client: Any) -> None:
+    page = tabs.open()
+    page.fill("#text", "ann's own")
+    client.force_login(django_user_model.objects.create_user("bob"))
+    page.context.add_cookies(cookies_of(client, tabs.site))
+    page.goto(f"{tabs.site.url}/chat/")
+    page.wait_for_selector("[data-theme-button]:not([hidden])")
+    assert page.input_value("#text") == ""
+    assert page.evaluate("localStorage.length") == 0
+
+    page.fill("#text", "bob's own")
+    page.click("[data-logout] button")
+    page.wait_for_selector("[name=password]")
+
+    assert page.evaluate("localStorage.length") == 0
+
+
+def test_a_message_that_could_not_be_sent_stays_as_a_draft(
+    page: "Page", model: Any, send: "Send"
+) -> None:
+    model(text("Yes."))
+    send(page, "Hello")
+    wait_for_answer(page)
+
+    page.route("**/send/", lambda route: route.fulfill(status=503))
+    page.fill("#text", "precious")
+    page.press("#text", "Enter")
+    page.wait_for_selector("#composer-error .error")
+    page.reload()
+
+    assert page.input_value("#text") == "precious"
+
+
+def test_up_in_an_empty_field_takes_the_last_message_up(page: "Page") -> None:
+    page.evaluate(
+        """() => { for (const name of ["first", "last"]) {
+            const button = document.createElement("button");
+            button.dataset.editLast = "";
+            button.addEventListener("click", () => (document.title = name));
+            document.getElementById("main").append(button);
+        } }"""
+    )
+    page.fill("#text", "typed")
+    page.press("#text", "ArrowUp")
+    assert page.title() != "last"
+
+    page.fill("#text", "")
+    page.press("#text", "ArrowUp")
+
+    assert page.title() == "last"

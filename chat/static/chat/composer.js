@@ -1,9 +1,12 @@
 // The field that messages are written in.
 
+import { Draft, forgetAll } from "./drafts.js";
 import { announce, clearError, showError, word } from "./words.js";
 
 const form = document.getElementById("composer");
 const field = document.getElementById("text");
+const draft = form && new Draft(form.dataset.person, form.dataset.conversation);
+let sent = "";
 
 const isAnswering = () => form.querySelector("[data-stop]") !== null;
 
@@ -24,10 +27,34 @@ function grow() {
 
 function onKey(event) {
   // 229 is what a key of an input method looks like where `isComposing` is already over.
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+  if (event.isComposing || event.keyCode === 229) return;
+  if (event.key === "ArrowUp" && !field.value) editLast(event);
+  if (event.key !== "Enter" || event.shiftKey) return;
   event.preventDefault();
   if (isAnswering()) refuse();
   else if (field.value.trim()) form.requestSubmit(form.querySelector("[data-send]"));
+}
+
+/** Up, where nothing is typed, takes the last message up again. */
+function editLast(event) {
+  if (event.shiftKey || event.ctrlKey || event.altKey || event.metaKey) return;
+  const button = [...document.querySelectorAll("[data-edit-last]")].at(-1);
+  if (!button) return;
+  event.preventDefault();
+  button.click();
+}
+
+/** Put a text into the field, as if it had been typed there. */
+export function write(text) {
+  field.value = text;
+  onInput();
+  field.focus();
+  field.setSelectionRange(text.length, text.length);
+}
+
+function onInput() {
+  grow();
+  draft.keep(field.value);
 }
 
 function onSubmit(event) {
@@ -48,15 +75,21 @@ function onSubmit(event) {
     }
     if (form.dataset.sent) event.preventDefault();
     form.dataset.sent = "yes";
+    draft.leave(field.value);
   }
+}
+
+function onRequest(event) {
+  if (event.detail.elt === form) sent = field.value;
 }
 
 function onAnswer(event) {
   const { elt, xhr } = event.detail;
   if (elt !== form) return;
   if (xhr.status >= 200 && xhr.status < 300) {
-    field.value = "";
-    grow();
+    // What was typed while the message was on its way is the next one's.
+    if (field.value.startsWith(sent)) field.value = field.value.slice(sent.length);
+    onInput();
   } else if (xhr.status === 400 || xhr.status === 413) {
     showError(word("tooLarge"));
   } else if (xhr.status >= 500) {
@@ -79,11 +112,23 @@ export function setActions(html) {
   if (hadFocus) field.focus();
 }
 
+/** What was typed here before stands here again, unless the server has put something else. */
+function recall() {
+  forgetAll(form.dataset.person);
+  if (form.hasAttribute("hx-post")) draft.arrive();
+  if (!field.value) field.value = draft.text;
+}
+
 export function start() {
+  for (const logout of document.querySelectorAll("[data-logout]")) {
+    logout.addEventListener("submit", () => forgetAll());
+  }
   if (!form) return;
+  recall();
   field.addEventListener("keydown", onKey);
-  field.addEventListener("input", grow);
+  field.addEventListener("input", onInput);
   form.addEventListener("submit", onSubmit, { capture: true });
+  document.body.addEventListener("htmx:beforeRequest", onRequest);
   document.body.addEventListener("htmx:afterRequest", onAnswer);
   window.addEventListener("pageshow", () => delete form.dataset.sent);
   field.setSelectionRange(field.value.length, field.value.length);
