@@ -56,6 +56,16 @@ class Breaker:
             raise
         self.reset()
 
+    @property
+    def pause(self) -> float:
+        """Seconds until a call is let through; 0 where calls pass."""
+        return max(0.0, self._closed_until - self._clock())
+
+    @property
+    def failures(self) -> int:
+        """How often it has failed since it last answered, up to 5."""
+        return len(self._failures)
+
     def reset(self) -> None:
         """The server answers: forget its failures."""
         with self._lock:

@@ -19,24 +19,27 @@ from automate.sync import sync_servers
 from automate_llm.exceptions import MCPClientError
 
 from .forms import MCPServerForm
+from .health import server_health
 from .oauth import MCPServerOAuthInline
+from .panels import PanelledAdmin, server_panels
 from .policy import warn_of_permission
 from .rules import RuleInline
 
 if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[MCPServer]
     Form = ModelForm[MCPServer]
 else:
-    ModelAdmin, Form = admin.ModelAdmin, ModelForm
+    Form = ModelForm
 
 
 @admin.register(MCPServer)
-class MCPServerAdmin(ModelAdmin):
+class MCPServerAdmin(PanelledAdmin):
+    panels = server_panels
     form = MCPServerForm
     inlines = (MCPServerOAuthInline, RuleInline)
     list_display = (
         "name",
         "enabled",
+        "health",
         "status",
         "last_synced",
         "tools_usable",
@@ -49,6 +52,7 @@ class MCPServerAdmin(ModelAdmin):
     search_fields = ("name", "slug", "endpoint_url")
     actions = ("sync_tools", "enable", "disable", "forget_accounts")
     readonly_fields = (
+        "health",
         "status",
         "accounts",
         "last_synced",
@@ -121,6 +125,10 @@ class MCPServerAdmin(ModelAdmin):
     @admin.display(description=_("secret"))
     def secret_masked(self, server: MCPServer) -> str:
         return masked_secret(server.auth_secret_ref)
+
+    @admin.display(description=_("health"))
+    def health(self, server: MCPServer) -> str:
+        return server_health(server, self.facts_of(server)).badge()
 
     @admin.display(description=_("status"))
     def status(self, server: MCPServer) -> str:

@@ -13,24 +13,25 @@ from django.utils.translation import gettext_lazy as _
 
 from automate.models import MCPTool, MCPToolQuerySet, ToolRule
 
+from .panels import PanelledAdmin, tool_panels
 from .policy import default_in_words, rules_beside, warn_of_permission
 from .rules import RuleInline
 
 if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[MCPTool]
     Form = ModelForm[MCPTool]
 else:
-    ModelAdmin, Form = admin.ModelAdmin, ModelForm
+    Form = ModelForm
 
 
 @admin.register(MCPTool)
-class MCPToolAdmin(ModelAdmin):
+class MCPToolAdmin(PanelledAdmin):
     """Tools come from a sync and are never typed in; the switch and the policy are the operator's.
 
     Switching a new tool on approves it, since somebody has then looked at it. A changed tool
     needs its approval apart, because its switch was on all the time.
     """
 
+    panels = tool_panels
     inlines = (RuleInline,)
     list_display = ("name", "title", "server", "enabled", "status", "by_default")
     list_editable = ("enabled",)

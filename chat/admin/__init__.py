@@ -3,6 +3,7 @@
 Nothing here can be changed.
 """
 
+from . import panels  # noqa: F401  (registers what servers' pages show of calls)
 from .conversations import ConversationAdmin, TurnAdmin
 from .decisions import ApprovalAdmin, QuestionAdmin, ToolGrantAdmin
 from .tool_calls import ToolCallAdmin
