@@ -151,10 +151,10 @@ def test_a_message_that_could_not_be_sent_stays_as_a_draft(
     send(page, "Hello")
     wait_for_answer(page)
 
-    page.route("**/send/", lambda route: route.fulfill(status=503))
+    page.route("**/send/", lambda route: route.fulfill(status=422))
     page.fill("#text", "precious")
-    page.press("#text", "Enter")
-    page.wait_for_selector("#composer-error .error")
+    with page.expect_response("**/send/"):
+        page.press("#text", "Enter")
     page.reload()
 
     assert page.input_value("#text") == "precious"
