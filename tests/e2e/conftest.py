@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.chat.conftest import _no_work_goes_on, model, shop, user  # noqa: F401
+from tests.chat.conftest import _no_work_goes_on, executor, model, shop, user  # noqa: F401
 from tests.servers.site import Site
 
 if TYPE_CHECKING:

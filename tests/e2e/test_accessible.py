@@ -1,0 +1,75 @@
+"""Every page for everybody: axe, sizes of targets, widths, the status region, and the focus."""
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .conftest import Tabs
+from .every_page import EVERY_PAGE, rows_of_every_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PHONE, DESKTOP = 375, 1440
+LEAST_TARGET = 24
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+SMALL_TARGETS = """least => {
+    const isSeen = (element) => element.checkVisibility({visibilityProperty: true});
+    const inText = (element) => element.matches("a") && element.closest("p, li, td, .markdown") &&
+        getComputedStyle(element).display === "inline";
+    const found = document.querySelectorAll(
+        "a[href], button, input:not([type=hidden]), select, textarea, summary");
+    return [...found].filter(isSeen).filter((element) => !inText(element)).flatMap((element) => {
+        const label = element.matches("input") && element.closest("label");
+        const box = (label || element).getBoundingClientRect();
+        const hidden = box.width <= 1 || box.bottom <= 0;
+        if (hidden || (box.width >= least && box.height >= least)) return [];
+        return `${element.outerHTML.slice(0, 120)}: ${box.width} by ${box.height}`;
+    });
+}"""
+"""Interactive elements that are smaller; less links in a sentence, as by WCAG 2.2, 2.5.8."""
+
+
+@pytest.fixture(scope="module")
+def axe() -> Any:
+    module = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe is missing: pip install -e .[e2e]"
+    )
+    return module.Axe()
+
+
+def barriers(axe: Any, page: "Page") -> list[str]:
+    """What axe finds on a page, and targets that are too small to hit."""
+    options = {"resultTypes": ["violations"], "runOnly": {"type": "tag", "values": RULES}}
+    found = axe.run(page, options=options).response["violations"]
+    lines = [
+        f"{each['id']}: {node['html'][:160]} {node['failureSummary']}"
+        for each in found
+        for node in each["nodes"]
+    ]
+    return lines + page.evaluate(SMALL_TARGETS, LEAST_TARGET)
+
+
+@pytest.mark.usefixtures("executor")
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_page_has_a_barrier(tabs: Tabs, user: Any, axe: Any, theme: str, width: int) -> None:
+    paths = rows_of_every_page(user)
+    page = tabs.open(viewport={"width": width, "height": 800}, color_scheme=theme)
+    found = []
+    for shown in EVERY_PAGE:
+        page.context.clear_cookies()
+        if shown.logged_in:
+            page.context.add_cookies(tabs.cookies)
+        page.goto(tabs.site.url + paths[shown.name])
+        page.wait_for_selector(shown.ready, state="attached")
+        if shown.act:
+            shown.act(page)
+        found += [f"{shown.name}: {each}" for each in barriers(axe, page)]
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found.append(f"{shown.name}: it is wider than its screen")
+
+    assert not found, "\n".join(found)
