@@ -13,6 +13,7 @@ from automate.statements import insert_rows, update_rows
 from .connections import lasting, let_go_of_database
 from .events import EventLog
 from .models import Approval, Conversation, Message, ToolCall, TurnEvent
+from .records import record_calls
 from .scribe import BATCH_SECONDS, scribe
 
 SETTLE_SECONDS = 5.0
@@ -95,6 +96,7 @@ class AnswerWriter:
             for call in calls:
                 call.message = self._message
             insert_rows(calls)
+            record_calls([call for call in calls if call.finished])
             if approvals:
                 Approval.objects.bulk_create(approvals)
             self._log.append_all(

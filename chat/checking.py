@@ -121,7 +121,11 @@ class CallChecker:
                 call,
                 _("Nobody knows whether the same call already did its work. Ask the person first."),
             )
-        if verdict.decision == Decision.ASK and not self._is_granted(tool):
+        call.permission = ToolCall.Permission.POLICY
+        if verdict.decision == Decision.ASK and self._is_granted(tool):
+            call.permission = ToolCall.Permission.GRANT
+        elif verdict.decision == Decision.ASK:
+            call.permission = ToolCall.Permission.PERSON
             call.status = ToolCall.Status.WAITING
             approvals.append(self._approval(call, tool, verdict))
         return call

@@ -26,7 +26,8 @@ from .arguments import arguments_hash, canonical
 from .events import EventLog
 from .models import Approval, Question, ToolCall, ToolGrant, Turn, TurnEvent
 from .queueing import queue_turn
-from .signals import announce, approval_decided, call_finished, question_answered
+from .records import finished
+from .signals import announce, approval_decided, question_answered
 
 Status = ToolCall.Status
 
@@ -212,7 +213,7 @@ def _move(call: ToolCall, status: ToolCall.Status, **fields: Any) -> None:
     if not call.move(status, **fields):
         raise AlreadyDecided(_("This call goes on already, or is over."))
     if call.finished:
-        announce(call_finished, call)
+        finished(call)
     _continue(call)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import asdict
 from datetime import timedelta
+from decimal import Decimal
 from queue import SimpleQueue
 from typing import Any
 
@@ -37,6 +38,7 @@ from .files import attach_files, keep_files
 from .limits import TurnLimits
 from .logs import logged_with
 from .models import Approval, Question, ToolCall, Turn, TurnEvent
+from .records import record_calls
 from .schema_forms import with_order
 from .signals import announce, approval_requested, call_finished, call_started, question_asked
 from .tracing import Tracer
@@ -79,13 +81,18 @@ class Dispatcher:
         self._progress_at: dict[int, float] = {}
         self._answers: dict[int, Mapping[str, InputAnswer]] = {}
 
-    def prepare(self, requested: Sequence[RequestedCall]) -> tuple[list[ToolCall], list[Approval]]:
+    def prepare(
+        self, requested: Sequence[RequestedCall], cost: Decimal
+    ) -> tuple[list[ToolCall], list[Approval]]:
         """The rows for calls and the approvals that they need, unsaved.
 
+        They share the cost of the answer that asks for them.
         Those that `run` sends at once are marked as under way already. They must be stored before
         `run`; each further call is marked and stored when its turn comes.
         """
         calls, approvals = self._checker.checked(requested)
+        for call in calls:
+            call.cost = round(cost / len(calls), 6)
         pending = [call for call in calls if call.status == Status.PENDING]
         for call in pending[: self._at_once]:
             call.status, call.started_at, call.attempts = Status.RUNNING, timezone.now(), 1
@@ -102,6 +109,8 @@ class Dispatcher:
         """Calls of an earlier run of this turn that lack an outcome, or a person's word on it."""
         found = ToolCall.objects.asked_for_last(self._turn).select_related("tool__server")
         last = list(found.defer("result").order_by("pk"))
+        for call in last:
+            call.turn = self._turn
         return last if any(not call.finished or call.is_unresolved for call in last) else []
 
     def resume(self, calls: list[ToolCall]) -> None:
@@ -115,7 +124,7 @@ class Dispatcher:
                     self._move(call, Status.REFUSED, error=reason[:500], finished_at=timezone.now())
             elif approval is not None:
                 with short_transaction():
-                    self._move(call, Status.WAITING)
+                    self._move(call, Status.WAITING, permission=ToolCall.Permission.PERSON)
                     announce(approval_requested, approval.opened())
             elif call.question_rounds:
                 self._answers[call.pk] = {
@@ -192,6 +201,8 @@ class Dispatcher:
         if not call.move(status, **fields):
             self._fence()
             raise RuntimeError(f"The call {call.pk} is no longer {call.status}.")
+        if call.finished:
+            record_calls([call])
         _announce(call)
 
     def _outcome(self, call: ToolCall, on_progress: Any) -> Outcome:

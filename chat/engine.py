@@ -145,10 +145,12 @@ class TurnRun:
             writer = AnswerWriter(
                 self._log, self._turn.conversation, self._turn.pk, self._checkpoint
             )
+            cost_before = self._turn.cost
             completed = self._streamed(model, request, writer)
             tools_dropped = tools_dropped or completed.tools_dropped
             wanted = () if limited else completed.calls
-            calls, approvals = lasting(partial(self._dispatcher.prepare, wanted))
+            cost = self._turn.cost - cost_before
+            calls, approvals = lasting(partial(self._dispatcher.prepare, wanted, cost))
             writer.complete(completed.text, calls, approvals)
             self._dispatcher.announce(calls, approvals)
             if not calls:

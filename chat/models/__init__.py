@@ -6,12 +6,15 @@ from .calls import ToolCall, ToolCallQuerySet
 from .conversations import Conversation, ConversationQuerySet, Message, Summary
 from .decisions import Approval, ApprovalQuerySet, Question, QuestionQuerySet, ToolGrant
 from .operations import DailyUsage, Worker, WorkerQuerySet
+from .records import CallRecord, CallRecordQuerySet
 from .turns import Turn, TurnEvent, TurnQuerySet, lease
 
 __all__ = [
     "Approval",
     "ApprovalQuerySet",
     "CallFile",
+    "CallRecord",
+    "CallRecordQuerySet",
     "Conversation",
     "ConversationQuerySet",
     "DailyUsage",

@@ -66,6 +66,11 @@ class ToolCall(models.Model):
         CANCELLED = "cancelled", _("Stopped")
         UNKNOWN = "unknown", _("Outcome unknown")
 
+    class Permission(models.TextChoices):
+        POLICY = "policy", _("The policy")
+        GRANT = "grant", _("Allowed earlier")
+        PERSON = "person", _("A person")
+
     UNFINISHED = (Status.PENDING, Status.WAITING, Status.RUNNING)
 
     WAYS: ClassVar[Mapping[Status, frozenset[Status]]] = {
@@ -114,6 +119,21 @@ class ToolCall(models.Model):
     )
     status = models.CharField(
         _("status"), max_length=10, choices=Status.choices, default=Status.PENDING
+    )
+    permission = models.CharField(
+        _("permission"),
+        max_length=6,
+        choices=Permission.choices,
+        blank=True,
+        default="",
+        help_text=_("What lets it be made, or is asked; nothing where it was refused."),
+    )
+    cost = models.DecimalField(
+        _("cost"),
+        max_digits=12,
+        decimal_places=6,
+        default=0,
+        help_text=_("Its share of the model's answer that asked for it."),
     )
     attempts = models.PositiveIntegerField(
         _("attempts"), default=0, help_text=_("How often its request was sent.")

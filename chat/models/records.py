@@ -1,0 +1,155 @@
+"""The audit of tool calls: rows that are added and never changed."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Self
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from automate.models import MCPTool
+
+from .calls import ToolCall
+
+_DELETED_AT_ONCE = 5_000
+
+
+class CallRecordQuerySet(models.QuerySet["CallRecord"]):
+    def since(self, moment: datetime) -> Self:
+        """Those of this moment and later."""
+        return self.filter(created_at__gte=moment)
+
+    def update(self, **fields: Any) -> int:
+        """Never: a record stays as it was written."""
+        raise TypeError("Records of calls are not changed.")
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Never: records go by their age alone, all of a time."""
+        raise TypeError("Records of calls are deleted by their age: use delete_before.")
+
+    def delete_before(self, moment: datetime) -> int:
+        """Delete all that are older than this, some at a time; returns how many there were."""
+        deleted = 0
+        while True:
+            oldest = self.filter(created_at__lt=moment).order_by("created_at", "pk")
+            keys = list(oldest.values_list("pk", flat=True)[:_DELETED_AT_ONCE])
+            if not keys:
+                return deleted
+            deleted += models.QuerySet.delete(self.filter(pk__in=keys))[0]
+
+
+class CallRecord(models.Model):
+    """One outcome of a tool call, as it was when it came about.
+
+    It stands by itself: conversations, tools and people may go, and what it says of them stays. A
+    call has several where its outcome was unknown first. Its arguments are those that were sent,
+    without what looks secret, and cut where they are long.
+    """
+
+    class Origin(models.TextChoices):
+        CHAT = "chat", _("Chat")
+        TRIAL = "trial", _("Tried in the admin")
+        REPLAY = "replay", _("Run again in the admin")
+
+    origin = models.CharField(
+        _("origin"), max_length=6, choices=Origin.choices, default=Origin.CHAT
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("user"),
+    )
+    user_name = models.CharField(_("user name"), max_length=200)
+    conversation = models.UUIDField(_("conversation"), null=True, blank=True)
+    call = models.PositiveBigIntegerField(
+        _("call"), null=True, blank=True, help_text=_("The key of its row in the conversation.")
+    )
+    tool = models.ForeignKey(
+        MCPTool,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="records",
+        db_index=False,
+        verbose_name=_("tool"),
+    )
+    server_name = models.CharField(_("server"), max_length=100, blank=True, default="")
+    tool_name = models.CharField(_("tool's name"), max_length=200)
+    tool_version = models.PositiveIntegerField(_("tool version"), null=True, blank=True)
+    arguments = models.JSONField(_("arguments"), null=True, blank=True, default=None)
+    outcome = models.CharField(_("outcome"), max_length=10, choices=ToolCall.Status.choices)
+    error = models.CharField(_("error"), max_length=500, blank=True, default="")
+    milliseconds = models.PositiveIntegerField(
+        _("milliseconds"), null=True, blank=True, help_text=_("Nothing where it was never sent.")
+    )
+    result_characters = models.PositiveIntegerField(
+        _("size of the result"), default=0, help_text=_("Characters that the model was given.")
+    )
+    cost = models.DecimalField(
+        _("cost"),
+        max_digits=12,
+        decimal_places=6,
+        default=0,
+        help_text=_("Its share of the model's answer that asked for it, by the model's prices."),
+    )
+    permission = models.CharField(
+        _("permission"),
+        max_length=6,
+        choices=ToolCall.Permission.choices,
+        blank=True,
+        default="",
+        help_text=_("What let it be made, or was asked about it."),
+    )
+    decision = models.CharField(
+        _("decision"),
+        max_length=300,
+        blank=True,
+        default="",
+        help_text=_("Who decided what, where a person was asked."),
+    )
+    created_at = models.DateTimeField(_("recorded"), default=timezone.now, db_index=True)
+
+    objects = CallRecordQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("tool call on record")
+        verbose_name_plural = _("tool calls on record")
+        ordering = ["-created_at", "-pk"]
+        indexes = [
+            models.Index(
+                fields=["tool", "-created_at", "outcome", "milliseconds"], name="chat_record_tool"
+            )
+        ]
+        permissions = [
+            ("export_callrecord", _("Can export tool calls on record")),
+            ("try_tool", _("Can try a tool, and run a call again, in the admin")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tool_name} ({self.get_outcome_display()})"
+
+    def save(
+        self,
+        *,
+        force_insert: bool | tuple[models.base.ModelBase, ...] = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Iterable[str] | None = None,
+    ) -> None:
+        """Add it.
+
+        Raises:
+            TypeError: it is there already.
+        """
+        if not self._state.adding:
+            raise TypeError("Records of calls are not changed.")
+        super().save(force_insert=force_insert, using=using)
+
+    def delete(self, using: Any = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
+        """Never, see `CallRecordQuerySet.delete`."""
+        raise TypeError("Records of calls are deleted by their age: use delete_before.")
