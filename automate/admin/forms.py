@@ -6,6 +6,7 @@ from django import forms
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
+from automate.endpoints import leads_elsewhere
 from automate.models import MCPServer, MCPServerOAuth
 from automate.secrets import masked_secret
 
@@ -58,12 +59,18 @@ class MCPServerForm(ServerModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._stored = _hide_secret(self, "auth_secret_ref", self.instance.auth_secret_ref)
+        self._endpoint_url = self.instance.endpoint_url
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         if "auth_secret_ref" not in data:
             return data
         if not data["auth_secret_ref"] and not data.get("clear_secret"):
+            if self._stored and leads_elsewhere(
+                self._endpoint_url, data.get("endpoint_url", self._endpoint_url)
+            ):
+                self.add_error("auth_secret_ref", _type_again())
+                return data
             data["auth_secret_ref"] = self._stored
         if data.get("auth_type") in _NEED_SECRET and not data["auth_secret_ref"]:
             self.add_error(
@@ -95,11 +102,17 @@ class MCPServerOAuthForm(OAuthModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._stored = _hide_secret(self, "client_secret_ref", self.instance.client_secret_ref)
+        self._issuer = self.instance.issuer
+        self.has_kept_secret = False
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         if not data.get("client_secret_ref") and not data.get("clear_secret"):
-            data["client_secret_ref"] = self._stored
+            if self._stored and leads_elsewhere(self._issuer, data.get("issuer", self._issuer)):
+                self.add_error("client_secret_ref", _type_again())
+            else:
+                data["client_secret_ref"] = self._stored
+                self.has_kept_secret = bool(self._stored)
         return data
 
 
@@ -108,6 +121,12 @@ class MCPServerOAuthFormSet(OAuthInlineFormSet):
 
     def clean(self) -> None:
         super().clean()
+        if any(self.errors):
+            return
+        for form in self.initial_forms:
+            kept = isinstance(form, MCPServerOAuthForm) and form.has_kept_secret
+            if kept and self._leads_elsewhere():
+                form.add_error("client_secret_ref", _type_again())
         if self.instance.auth_type != MCPServer.AuthType.OAUTH_CLIENT or any(self.errors):
             return
         data = self.forms[0].cleaned_data if self.forms else {}
@@ -119,6 +138,23 @@ class MCPServerOAuthFormSet(OAuthInlineFormSet):
             raise forms.ValidationError(
                 _("This authentication needs a client secret or a private key."), code="proof"
             )
+
+    def _leads_elsewhere(self) -> bool:
+        """Whether the server's address is now another one's: its tokens would go there."""
+        stored = MCPServer.objects.filter(pk=self.instance.pk).values_list(
+            "endpoint_url", flat=True
+        )
+        return leads_elsewhere(stored[0], self.instance.endpoint_url)
+
+
+def _type_again() -> forms.ValidationError:
+    return forms.ValidationError(
+        _(
+            "The address leads to another host now. Type the secret again, so that it is sent "
+            "there by somebody who knows it."
+        ),
+        code="type_again",
+    )
 
 
 def _hide_secret(form: ServerModelForm | OAuthModelForm, name: str, stored: str) -> str:

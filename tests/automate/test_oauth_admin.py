@@ -113,6 +113,25 @@ def test_somebody_who_may_only_look_sees_dots(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
+    "moved",
+    [{"endpoint_url": "https://evil.example/mcp"}, {"oauth-0-issuer": "https://evil.example"}],
+)
+def test_a_clients_secret_is_typed_again_where_it_would_serve_another_host(
+    admin_client: Client, moved: dict[str, str]
+) -> None:
+    settings = own()
+    data = oauth_form(settings, **moved)
+
+    refused = admin_client.post(page_of(settings.server), data)
+    untouched = MCPServerOAuth.objects.get().issuer, MCPServer.objects.get().endpoint_url
+    admin_client.post(page_of(settings.server), data | {"oauth-0-client_secret_ref": "env:NEW"})
+
+    assert "Type the secret again" in refused.content.decode()
+    assert untouched == (ISSUER, settings.server.endpoint_url)
+    assert MCPServerOAuth.objects.get().client_secret_ref == "env:NEW"
+
+
+@pytest.mark.parametrize(
     ("typed", "cleared", "kept"), [("", "", SECRET), ("env:NEW", "", "env:NEW"), ("", "on", "")]
 )
 def test_an_empty_field_keeps_the_clients_secret_unless_it_is_to_be_removed(

@@ -159,6 +159,40 @@ def test_a_secret_that_is_needed_cannot_be_removed(admin_client: Client) -> None
     assert server.auth_secret_ref == SECRET
 
 
+@pytest.mark.parametrize(
+    "elsewhere", ["http://127.0.0.1:2/api", "https://127.0.0.1:1/api", "http://evil.example:1/api"]
+)
+def test_a_secret_is_typed_again_where_the_address_leads_to_another_host(
+    admin_client: Client, elsewhere: str
+) -> None:
+    server = add_server(auth_type="bearer", auth_secret_ref=SECRET)
+    data = form(auth_type="bearer", endpoint_url=elsewhere)
+
+    refused = admin_client.post(page_of(server), data)
+    server.refresh_from_db()
+    kept = server.endpoint_url, server.auth_secret_ref
+    admin_client.post(page_of(server), data | {"auth_secret_ref": f"{SECRET}2"})
+    server.refresh_from_db()
+
+    assert "Type the secret again" in refused.content.decode()
+    assert kept == (NOWHERE, SECRET)
+    assert (server.endpoint_url, server.auth_secret_ref) == (elsewhere, f"{SECRET}2")
+
+
+def test_a_secret_stays_where_only_the_path_changes_or_it_is_removed(admin_client: Client) -> None:
+    server = add_server(auth_secret_ref=SECRET)
+
+    admin_client.post(page_of(server), form(endpoint_url="HTTP://127.0.0.1:1/other"))
+    server.refresh_from_db()
+    kept = server.auth_secret_ref
+    elsewhere = form(endpoint_url="https://shop.example", clear_secret="on")
+    admin_client.post(page_of(server), elsewhere)
+    server.refresh_from_db()
+
+    assert kept == SECRET
+    assert (server.endpoint_url, server.auth_secret_ref) == ("https://shop.example", "")
+
+
 def test_an_edit_writes_only_what_was_edited(admin_client: Client) -> None:
     server = add_server()
 
