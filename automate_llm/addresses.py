@@ -54,7 +54,8 @@ def check_address(
         return ip
     raise AddressRefused(
         f"Connection error: {host!r} leads to the private address {ip}. If that is meant, add "
-        f"'{host}:{port}' to AUTOMATE['MCP_PRIVATE_HOSTS']."
+        f"'{host}:{port}' to AUTOMATE['MCP_PRIVATE_HOSTS'].",
+        private_host=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
     )
 
 

@@ -200,7 +200,7 @@ def dial(
         DeadlineExceeded: the call's time ran out first.
     """
     refusal: AddressRefused | None = None
-    reason = ""
+    reason, refused = "", False
     for family, kind, proto, _name, address in _looked_up(host, port, exchange):
         try:
             check_address(str(address[0]), host, port, private_hosts)
@@ -212,9 +212,12 @@ def dial(
         except OSError as exc:  # this family or address is out of reach; another may not be
             exchange.remaining()
             reason = "no answer" if isinstance(exc, TimeoutError) else _cause(exc)
+            refused = isinstance(exc, ConnectionRefusedError)
     if refusal is not None and not reason:
         raise refusal
-    raise ConnectionFailed(f"Connection error: {host!r} port {port}: {reason}.")
+    raise ConnectionFailed(
+        f"Connection error: {host!r} port {port}: {reason}.", cause="refused" if refused else ""
+    )
 
 
 def _connected(sock: BoundedSocket, address: Any, exchange: Exchange) -> BoundedSocket:
@@ -259,6 +262,7 @@ def _looked_up(host: str, port: int, exchange: Exchange) -> list[Any]:
     exchange.remaining()
     if isinstance(answer, OSError):
         raise ConnectionFailed(
-            f"Connection error: the name {host!r} has no address. Check the endpoint URL."
+            f"Connection error: the name {host!r} has no address. Check the endpoint URL.",
+            cause="name",
         )
     return answer

@@ -29,7 +29,7 @@ A message never holds a secret, a header, a response body or a reason phrase fro
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from .oauth.values import Challenge
@@ -81,11 +81,34 @@ class AuthorizationFailed(MCPClientError):
 
 
 class ConnectionFailed(MCPClientError):
-    """No connection could be made, or the peer closed it."""
+    """No connection could be made, or the peer closed it.
+
+    `cause` says what stood in the way, where that is known: the `name` has no address, the
+    connection was `refused`, the `certificate` does not hold, or no `tls` was spoken.
+    `verify_code` is then OpenSSL's number for what is wrong with the certificate.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        may_have_run: bool = False,
+        cause: Literal["", "name", "refused", "certificate", "tls"] = "",
+        verify_code: int = 0,
+    ) -> None:
+        super().__init__(message, may_have_run=may_have_run)
+        self.cause, self.verify_code = cause, verify_code
 
 
 class AddressRefused(ConnectionFailed):
-    """The server's address is one that this site does not dial."""
+    """The server's address is one that this site does not dial.
+
+    `private_host` is the entry of `MCP_PRIVATE_HOSTS` that would allow it; empty where none does.
+    """
+
+    def __init__(self, message: str, *, private_host: str = "") -> None:
+        super().__init__(message)
+        self.private_host = private_host
 
 
 class DeadlineExceeded(MCPClientError):

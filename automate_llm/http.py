@@ -298,8 +298,10 @@ def _translated(error: Exception, exchange: Exchange) -> ConnectionFailed | Prot
         return ProtocolError("The server's answer is broken, or is not HTTP.", may_have_run=True)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return ConnectionFailed(
-            f"Connection error: the server's certificate does not hold ({cause.verify_message})."
+            f"Connection error: the server's certificate does not hold ({cause.verify_message}).",
+            cause="certificate",
+            verify_code=cause.verify_code,
         )
     if isinstance(cause, ssl.SSLError):
-        return ConnectionFailed("Connection error: no TLS connection could be made.")
+        return ConnectionFailed("Connection error: no TLS connection could be made.", cause="tls")
     return ConnectionFailed(f"Connection error: {type(cause).__name__}.")

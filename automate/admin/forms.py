@@ -8,7 +8,8 @@ from django.utils.translation import gettext_lazy as _
 
 from automate.endpoints import leads_elsewhere
 from automate.models import MCPServer, MCPServerOAuth
-from automate.secrets import masked_secret
+from automate.secrets import is_raw_secret, masked_secret
+from automate.stdio import PREFIX
 
 if TYPE_CHECKING:
     ServerModelForm = forms.ModelForm[MCPServer]
@@ -23,13 +24,13 @@ _NEED_SECRET = (MCPServer.AuthType.BEARER, MCPServer.AuthType.API_KEY)
 
 
 class SecretInput(forms.TextInput):
-    """A text field that never shows what was typed before."""
+    """A text field that never shows a secret, be it stored or typed; a reference is none."""
 
     def __init__(self) -> None:
         super().__init__({"class": "vTextField", "autocomplete": "off", "spellcheck": "false"})
 
-    def format_value(self, value: Any) -> None:
-        return None
+    def format_value(self, value: Any) -> str | None:
+        return None if not value or is_raw_secret(value) else str(value)
 
 
 class MCPServerForm(ServerModelForm):
@@ -63,6 +64,7 @@ class MCPServerForm(ServerModelForm):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
+        self._leave_what_does_not_apply(data)
         if "auth_secret_ref" not in data:
             return data
         if not data["auth_secret_ref"] and not data.get("clear_secret"):
@@ -78,6 +80,20 @@ class MCPServerForm(ServerModelForm):
                 forms.ValidationError(_("This authentication needs a secret."), code="required"),
             )
         return data
+
+    def _leave_what_does_not_apply(self, data: dict[str, Any]) -> None:
+        """Take nothing from fields that the page hides by the login, not even their errors."""
+        if data.get("endpoint_url", "").startswith(PREFIX):
+            data |= {"auth_type": MCPServer.AuthType.NONE, "protocol": MCPServer.Protocol.AUTO}
+        login = data.get("auth_type")
+        used = {
+            "auth_header": login == MCPServer.AuthType.API_KEY,
+            "auth_secret_ref": login in _NEED_SECRET,
+        }
+        for name, is_used in used.items():
+            if login and not is_used and name in self.fields:
+                self.errors.pop(name, None)
+                data[name] = "" if name == "auth_secret_ref" else self.instance.auth_header
 
 
 class MCPServerOAuthForm(OAuthModelForm):

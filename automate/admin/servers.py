@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import QuerySet
-from django.forms import ModelForm
+from django.forms import ModelForm, Script
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
@@ -23,6 +23,7 @@ from .health import server_health
 from .oauth import MCPServerOAuthInline
 from .panels import PanelledAdmin, server_panels
 from .policy import warn_of_permission
+from .probing import ProbingAdmin
 from .rules import RuleInline
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ else:
 
 
 @admin.register(MCPServer)
-class MCPServerAdmin(PanelledAdmin):
+class MCPServerAdmin(ProbingAdmin, PanelledAdmin):
     panels = server_panels
     form = MCPServerForm
     inlines = (MCPServerOAuthInline, RuleInline)
@@ -78,6 +79,7 @@ class MCPServerAdmin(PanelledAdmin):
 
     class Media:
         css: ClassVar[dict[str, list[str]]] = {"all": ["automate/admin.css"]}
+        js = (Script("automate/server-form.js", type="module"),)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[MCPServer]:
         counted = MCPServer.objects.with_tool_counts().with_account_counts()
@@ -87,9 +89,19 @@ class MCPServerAdmin(PanelledAdmin):
         editable = obj is None or self.has_change_permission(request, obj)
         secret = self._SECRET if editable else self._SECRET_MASKED
         return (
-            (None, {"fields": ("name", "slug", "endpoint_url", "enabled")}),
-            (_("Credential"), {"fields": ("auth_type", "auth_header", *secret)}),
-            (_("Behaviour"), {"fields": ("protocol", "timeout", "accept_changes")}),
+            (None, {"fields": ("name", "slug", "enabled")}),
+            (_("Address"), {"fields": ("endpoint_url", "protocol", "timeout")}),
+            (
+                _("Login"),
+                {
+                    "fields": ("auth_type", "auth_header", *secret),
+                    "description": _(
+                        "What the chosen login does not use is left as it is. “Test connection” "
+                        "tries all of this before it is stored."
+                    ),
+                },
+            ),
+            (_("Behaviour"), {"fields": ("accept_changes",)}),
             (_("Who may use it"), {"fields": ("required_permission",)}),
             *(() if obj is None else (self._STATE,)),
         )

@@ -92,11 +92,11 @@ def test_a_secret_that_cannot_be_read_is_said_after_saving(admin_client: Client)
     "wrong",
     [
         {"endpoint_url": "ftp://shop.example"},
-        {"auth_header": "Host"},
+        {"auth_header": "Host", "auth_type": "api_key", "auth_secret_ref": "env:KEY"},
         {"auth_type": "bearer"},
         {"slug": "no spaces"},
         {"timeout": "0"},
-        {"auth_secret_ref": "Bearer abc"},
+        {"auth_secret_ref": "Bearer abc", "auth_type": "bearer"},
     ],
 )
 def test_what_could_not_work_is_not_saved(admin_client: Client, wrong: dict[str, str]) -> None:
@@ -142,12 +142,24 @@ def test_an_empty_secret_field_keeps_the_secret_unless_it_is_to_be_removed(
     admin_client: Client, typed: str, cleared: str, kept: str
 ) -> None:
     server = add_server(auth_secret_ref=SECRET)
-    data = form(auth_secret_ref=typed, name="Renamed") | ({"clear_secret": "on"} if cleared else {})
+    data = form(auth_secret_ref=typed, name="Renamed", auth_type="bearer" if typed else "none")
+    data |= {"clear_secret": "on"} if cleared else {}
 
     admin_client.post(page_of(server), data)
 
     server.refresh_from_db()
     assert (server.name, server.auth_secret_ref) == ("Renamed", kept)
+
+
+def test_what_the_chosen_login_does_not_use_is_left_as_it_is(admin_client: Client) -> None:
+    server = add_server(auth_secret_ref=SECRET)
+
+    hidden = {"auth_header": "not a header", "auth_secret_ref": "Bearer with\ttab"}
+    admin_client.post(page_of(server), form(name="Renamed", **hidden))
+
+    server.refresh_from_db()
+    assert (server.name, server.auth_secret_ref) == ("Renamed", SECRET)
+    assert server.auth_header == "X-API-Key"
 
 
 def test_a_secret_that_is_needed_cannot_be_removed(admin_client: Client) -> None:

@@ -1,19 +1,14 @@
 """What the machine and earlier answers offer, and the client leaves alone; and TLS."""
 
-import datetime
-import ipaddress
 import json
-import ssl
 import threading
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from automate_llm import http
 from automate_llm.exceptions import ConnectionFailed
-from tests.servers.raw import HungUp, head
+from tests.servers import tls
+from tests.servers.raw import head
 
 from .calling import answer_to, answering, call, failure, settled
 
@@ -62,56 +57,13 @@ def test_a_cookie_is_never_sent_back(raw_server):
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """A file with a self-signed certificate for 127.0.0.1 and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "A test")])
-    now = datetime.datetime.now(datetime.UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    path.write_bytes(
-        signed.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return str(path)
+    return tls.certificate(tmp_path_factory.mktemp("tls") / "both.pem")
 
 
 @pytest.fixture
 def tls_server(raw_server, certificate):
     """Start servers that speak raw bytes inside TLS."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-
-    def start(script):
-        def inside(connection):
-            try:
-                wrapped = context.wrap_socket(connection._socket, server_side=True)
-            except OSError as exc:
-                raise HungUp from exc
-            with wrapped:
-                connection._socket = wrapped
-                script(connection)
-
-        server = raw_server(inside)
-        server.url = server.url.replace("http:", "https:")
-        return server
-
-    return start
+    return tls.inside_tls(raw_server, certificate)
 
 
 @pytest.fixture
