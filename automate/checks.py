@@ -86,6 +86,7 @@ _EXPECTED_OF_A_MODEL: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "OPTIONS": ("a dict", lambda value: isinstance(value, Mapping)),
     "TIMEOUT": _EXPECTED[float],
     "CONTEXT_TOKENS": _EXPECTED[int],
+    "IMAGES": _EXPECTED[bool],
     "PRICE": (
         "a dict with INPUT, OUTPUT and perhaps CACHED_INPUT, each an amount for a million tokens",
         lambda value: (

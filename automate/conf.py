@@ -30,6 +30,8 @@ MODEL_KEYS = (
     "OPTIONS",
     "PRICE",
     "CONTEXT_TOKENS",
+    "IMAGES",
+    "PERMISSION",
 )
 """What an entry of `MODELS` may hold; `MODEL` it must."""
 
@@ -46,7 +48,8 @@ class Settings:
     Each takes `MODEL`, and may take `BASE_URL`, `API_KEY` (a reference as in `auth_secret_ref`),
     `TIMEOUT` (120 s for the next piece of an answer), `LABEL` (what the chat page calls it),
     `OPTIONS` (sent as they are), `PRICE` (`INPUT`, `OUTPUT` and `CACHED_INPUT`, for a million
-    tokens) and `CONTEXT_TOKENS`."""
+    tokens), `CONTEXT_TOKENS`, `IMAGES` (whether it takes images) and `PERMISSION` (only people who
+    have it, `app_label.codename`, may choose it)."""
 
     SYSTEM_PROMPT: str = (
         "You are the assistant of this site. Use the tools when they help to answer; "
@@ -120,6 +123,15 @@ class Settings:
 
     MAX_MESSAGE_CHARACTERS: int = 100_000
     """The longest message that a person may send; a longer one is refused, not cut."""
+
+    MAX_ATTACHMENTS: int = 10
+    """Files that one message may have."""
+
+    MAX_ATTACHMENT_BYTES: int = 5_000_000
+    """The largest file that a person may send along; few models take a larger image."""
+
+    MAX_ATTACHMENT_CHARACTERS: int = 64_000
+    """Text of one attached file that the model is shown; the storage keeps the whole file."""
 
     MAX_ROUNDS: int = 10
     """Model requests of one turn."""

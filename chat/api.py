@@ -92,7 +92,12 @@ def send_message(request: HttpRequest, sent: MessageIn) -> Status[TurnOut]:
         owned = Conversation.objects.owned_by(request.user)
         conversation = get_object_or_404(owned, pk=sent.conversation)
     turn = submission.send_message(
-        request.user, conversation, sent.text, sent.submission or uuid.uuid4()
+        request.user,
+        conversation,
+        sent.text,
+        sent.submission or uuid.uuid4(),
+        uploads=[each.upload() for each in sent.attachments],
+        model=sent.model,
     )
     return Status(201, _turn(request, turn.pk))
 

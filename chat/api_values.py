@@ -1,12 +1,18 @@
 """What the JSON API takes and gives."""
 
+import base64
 from datetime import datetime
 from typing import Any, Literal, Self
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils.translation import gettext as _
 from ninja import Field, Schema
 
-from .models import Approval, Message, Question, ToolCall, ToolGrant, Turn
+from .attachments import Upload
+from .models import Approval, Attachment, Message, Question, ToolCall, ToolGrant, Turn
 from .rendering import visible_text
 
 
@@ -16,12 +22,30 @@ class ErrorOut(Schema):
     error: str
 
 
+class AttachmentIn(Schema):
+    name: str
+    data: str = Field(description="The file's bytes in Base64.")
+
+    def upload(self) -> Upload:
+        """The file as it would come from a form.
+
+        Raises:
+            ValidationError: the data is no Base64.
+        """
+        try:
+            return Upload(self.name, base64.b64decode(self.data, validate=True))
+        except ValueError:  # binascii's own error is one
+            raise ValidationError(_("The data of an attachment is not Base64.")) from None
+
+
 class MessageIn(Schema):
-    text: str
+    text: str = ""
     conversation: UUID | None = Field(None, description="Empty: a new conversation.")
     submission: UUID | None = Field(
         None, description="Your own id for it: sent twice, it is one message."
     )
+    model: str = Field("", description="Its alias; empty: the conversation's own.")
+    attachments: list[AttachmentIn] = []
 
 
 class ApprovalIn(Schema):
@@ -139,11 +163,30 @@ class CallOut(Schema):
         return cls(**shown)
 
 
+class AttachmentOut(Schema):
+    id: int
+    name: str
+    media_type: str
+    bytes: int
+    url: str
+
+    @classmethod
+    def of(cls, attachment: Attachment) -> Self:
+        return cls(
+            id=attachment.pk,
+            name=attachment.name,
+            media_type=attachment.media_type,
+            bytes=attachment.file.size,
+            url=reverse("chat:attachment", args=[attachment.pk]),
+        )
+
+
 class MessageOut(Schema):
     id: int
     role: str
     content: str
     interrupted: bool
+    attachments: list[AttachmentOut] = []
 
     @classmethod
     def of(cls, message: Message) -> Self:
@@ -152,6 +195,7 @@ class MessageOut(Schema):
             role=message.role,
             content=message.content,
             interrupted=message.interrupted,
+            attachments=[AttachmentOut.of(each) for each in message.attachments.all()],
         )
 
 
@@ -159,6 +203,7 @@ class TurnOut(Schema):
     id: UUID
     conversation: UUID
     status: str
+    model: str = Field(description="The alias of the model that answers.")
     notice: str = Field(description="What the person is told about how it ended.")
     messages: list[MessageOut]
     calls: list[CallOut]
@@ -169,10 +214,15 @@ class TurnOut(Schema):
             id=turn.pk,
             conversation=turn.conversation_id,
             status=turn.status,
+            model=turn.model,
             notice=turn.notice,
-            messages=[MessageOut.of(each) for each in turn.messages.order_by("pk")],
+            messages=[MessageOut.of(each) for each in _messages(turn)],
             calls=[CallOut.of(each, user) for each in calls],
         )
+
+
+def _messages(turn: Turn) -> QuerySet[Message]:
+    return turn.messages.order_by("pk").prefetch_related("attachments__file")
 
 
 class WaitingOut(Schema):

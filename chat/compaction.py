@@ -15,7 +15,9 @@ from django.utils.translation import gettext as _
 from automate.conf import Settings
 from automate_llm.exceptions import ModelCancelled, ModelError
 
-from .context import History, ModelMessage, Stretch, fenced
+from .context import History, ModelMessage, Stretch
+from .fencing import fenced
+from .language_models import sees_images
 from .models import Conversation, Summary, Turn
 from .tokens import characters_per_token
 
@@ -58,7 +60,7 @@ def compacted(turn: Turn, settings: Settings, ask: Ask, fence: Callable[[], None
     Raises:
         ModelCancelled: the turn was stopped while a summary was made.
     """
-    history = History.of(turn.conversation)
+    history = History.of(turn.conversation, sees_images=sees_images(turn.model, settings))
     tokens = context_tokens(turn.model, settings)
     # Hardly any text has more tokens than characters, so most conversations end here.
     if len(history.stretches) < 2 or history.size <= tokens:

@@ -1,7 +1,7 @@
 """A conversation's rows as the messages that a model is sent."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
@@ -12,9 +12,21 @@ from django.db.models import prefetch_related_objects
 from automate.compiled import CompiledQuery, Place
 from automate.conf import Settings
 
-from .models import Conversation, Message, ToolCall
+from .fencing import fenced
+from .models import Attachment, Conversation, Message, ToolCall
+from .shown_attachments import (
+    IMAGE_CHARACTERS,
+    MAX_IMAGES,
+    attached_after,
+    unseen,
+    with_images,
+    with_texts,
+)
 
 ModelMessage = dict[str, Any]
+
+_IMAGES = "images"
+"""Where an entry of a history keeps its images until they are needed."""
 
 _messages_after = CompiledQuery(
     lambda: Message.objects.filter(
@@ -55,8 +67,8 @@ class History:
     cut: bool = False
 
     @classmethod
-    def of(cls, conversation: Conversation) -> Self:
-        """All that no summary tells of, and the latest summary."""
+    def of(cls, conversation: Conversation, *, sees_images: bool = False) -> Self:
+        """All that no summary tells of, and the latest summary; images where its model sees any."""
         summary, last_told = "", 0
         if conversation.summary is not None:
             summary = conversation.summary.text
@@ -64,10 +76,15 @@ class History:
         found = _messages_after.rows(conversation=conversation.pk, after=last_told)
         answers = [row for row in found if row.role != Message.Role.USER]
         prefetch_related_objects(answers, "tool_calls")
+        attached = attached_after(conversation.pk, last_told)
         stretches = []
         for _turn_id, turn_rows in groupby(found, key=lambda row: row.turn_id):
             of_turn = list(turn_rows)
-            entries = [entry for row in of_turn for entry in _entries(row)]
+            entries = [
+                entry
+                for row in of_turn
+                for entry in _entries(row, attached.get(row.pk, ()), sees_images)
+            ]
             stretches.append(Stretch(of_turn[-1].pk, entries))
         return cls(stretches, summary)
 
@@ -86,10 +103,12 @@ class History:
         system = {"role": "system", "content": str(settings.SYSTEM_PROMPT)}
         entries = [entry for stretch in self.stretches for entry in stretch.entries]
         if preface := self._preface():
+            first: ModelMessage = {}
             if entries and entries[0]["role"] == "user":
-                preface = f"{preface}\n\n{entries.pop(0)['content']}"
-            entries.insert(0, {"role": "user", "content": preface})
-        return [system, *entries]
+                first = entries.pop(0)
+                preface = f"{preface}\n\n{first['content']}"
+            entries.insert(0, {**first, "role": "user", "content": preface})
+        return [system, *_with_their_images(entries)]
 
     def _preface(self) -> str:
         parts = []
@@ -108,10 +127,12 @@ def model_messages(conversation: Conversation, settings: Settings) -> list[Model
     return History.of(conversation).messages(settings)
 
 
-def fenced(name: str, text: str) -> str:
-    """The text between two marks that it cannot hold itself."""
-    mark = sha256(text.encode()).hexdigest()[:12]
-    return f"<{name} {mark}>\n{text}\n</{name} {mark}>"
+def with_word(entry: ModelMessage, word: str) -> ModelMessage:
+    """The entry with a word of ours at its end."""
+    content = entry["content"]
+    if isinstance(content, list):
+        return {**entry, "content": [*content, {"type": "text", "text": f"[{word}]"}]}
+    return {**entry, "content": f"{content or ''}\n\n[{word}]"}
 
 
 def assistant_entry(text: str, calls: Iterable[ToolCall]) -> ModelMessage:
@@ -135,14 +156,40 @@ def tool_entry(call: ToolCall) -> ModelMessage:
     return {"role": "tool", "tool_call_id": _id(call), "content": _answer(call)}
 
 
-def _entries(message: Message) -> list[ModelMessage]:
+def _entries(
+    message: Message, attached: Sequence[Attachment], sees_images: bool
+) -> list[ModelMessage]:
     if message.role == Message.Role.USER:
-        return [{"role": "user", "content": message.content}]
+        return [_user_entry(message.content, attached, sees_images)]
     calls = list(message.tool_calls.all())
     if not calls and (message.interrupted or not message.content):
         # Half an answer: the model is asked again, and does not read its own broken start.
         return []
     return [assistant_entry(message.content, calls), *map(tool_entry, calls)]
+
+
+def _user_entry(text: str, attached: Sequence[Attachment], sees_images: bool) -> ModelMessage:
+    if not attached:
+        return {"role": "user", "content": text}
+    text = with_texts(text, attached)
+    images = [each for each in attached if each.is_image]
+    if images and sees_images:
+        return {"role": "user", "content": text, _IMAGES: images}
+    return {"role": "user", "content": "\n\n".join(filter(None, [text, unseen(images)]))}
+
+
+def _with_their_images(entries: list[ModelMessage]) -> list[ModelMessage]:
+    """The entries as an API takes them: the newest images are read from the storage now."""
+    left = MAX_IMAGES
+    ready: list[ModelMessage] = []
+    for entry in reversed(entries):
+        images = entry.get(_IMAGES, ())
+        if images:
+            content = with_images(entry["content"], images, left)
+            entry = {"role": entry["role"], "content": content}
+            left = max(0, left - len(images))
+        ready.append(entry)
+    return ready[::-1]
 
 
 def _answer(call: ToolCall) -> str:
@@ -166,4 +213,10 @@ def _name(call: ToolCall) -> str:
 def entry_size(entry: ModelMessage) -> int:
     """The characters of an entry that make its tokens."""
     calls = entry.get("tool_calls", ())
-    return len(entry["content"] or "") + sum(len(call["function"]["arguments"]) for call in calls)
+    content = entry["content"] or ""
+    size = len(entry.get(_IMAGES, ())) * IMAGE_CHARACTERS
+    if isinstance(content, list):
+        size += sum(len(part["text"]) if "text" in part else IMAGE_CHARACTERS for part in content)
+    else:
+        size += len(content)
+    return size + sum(len(call["function"]["arguments"]) for call in calls)

@@ -21,7 +21,7 @@ from .answer_writer import AnswerWriter
 from .budgets import BudgetSpent
 from .compaction import compacted
 from .connections import lasting
-from .context import ModelMessage, assistant_entry, tool_entry
+from .context import assistant_entry, tool_entry, with_word
 from .dispatch import Dispatcher
 from .events import EventLog
 from .limits import TurnLimits
@@ -139,7 +139,7 @@ class TurnRun:
             self._limits.count_round()
             limited = bool(self._limits.reached)
             if limited:
-                messages[-1] = _with_limit(messages[-1], self._limits.reached)
+                messages[-1] = with_word(messages[-1], _no_more_tools(self._limits.reached))
             tools = b"" if limited or tools_dropped else catalog.definitions
             request = ModelRequest(messages=messages, tools=tools)
             writer = AnswerWriter(
@@ -282,7 +282,6 @@ def _closing_notice(completed: Completed, reached: str, tools_dropped: bool) -> 
     return ""
 
 
-def _with_limit(entry: ModelMessage, reached: str) -> ModelMessage:
-    """The last message with a word on the limit; some models take no system message so late."""
-    word = f"{reached} No tool can be used now. Answer with what you have, and say what is missing."
-    return {**entry, "content": f"{entry['content'] or ''}\n\n[{word}]"}
+def _no_more_tools(reached: str) -> str:
+    """The word on a limit for the last message; some models take no system message so late."""
+    return f"{reached} No tool can be used now. Answer with what you have, and say what is missing."

@@ -1,4 +1,4 @@
-"""Files that tools answered with: stored once by their content, each used by the calls that had it.
+"""Files of tools and of people: stored once by their content, each used by whatever had it.
 
 The bytes lie in the storage that the site names `automate` in `STORAGES`, else in its default one.
 No storage's own address is ever shown: `chat.downloads` gives a file to its conversation's owner.
@@ -42,12 +42,12 @@ def storage_name(row: "StoredFile", _name: str) -> str:
 
 class StoredFileQuerySet(models.QuerySet["StoredFile"]):
     def left_behind(self) -> Self:
-        """Files that no call has, though there was time enough."""
-        return self.filter(uses=None, created_at__lt=timezone.now() - GRACE)
+        """Files that no call and no message has, though there was time enough."""
+        return self.filter(uses=None, attachments=None, created_at__lt=timezone.now() - GRACE)
 
 
 class StoredFile(models.Model):
-    """Bytes, stored once whoever's tool sent them."""
+    """Bytes, stored once whoever sent them."""
 
     sha256 = models.CharField(max_length=64, unique=True)
     size = models.PositiveIntegerField(_("bytes"))
@@ -106,7 +106,7 @@ def keep_files(result: ToolResult) -> tuple[ToolResult, tuple[File, ...]]:
     the result.
     """
     result, files = without_files(result)
-    kept = tuple(file for file in files if _is_kept(file))
+    kept = tuple(file for file in files if keep(file))
     lost = {file.sha256 for file in files} - {file.sha256 for file in kept}
     if lost:
         content = tuple(_lost(block) if _hash(block) in lost else block for block in result.content)
@@ -117,18 +117,30 @@ def keep_files(result: ToolResult) -> tuple[ToolResult, tuple[File, ...]]:
 def attach_files(call: models.Model, files: Iterable[File]) -> None:
     """Let the call have these files. Belongs in a transaction."""
     for file in files:
-        # Locked, so that nobody clears it before the call has it.
-        row = StoredFile.objects.select_for_update().filter(sha256=file.sha256).first()
-        CallFile.objects.create(
-            call_id=call.pk, file=row or _stored(file), media_type=file.media_type
-        )
+        CallFile.objects.create(call_id=call.pk, file=keep_row(file), media_type=file.media_type)
+
+
+def keep(file: File) -> bool:
+    """Have the storage take a file; false where it does not. `keep_row` must follow."""
+    try:
+        _stored(file)
+    except Exception:  # a storage is somebody else's code, and may fail in any way
+        logger.exception("The storage did not take a file of %d bytes", len(file.data))
+        return False
+    return True
+
+
+def keep_row(file: File) -> StoredFile:
+    """The row of a kept file, locked so that nobody clears it before it is used."""
+    row = StoredFile.objects.select_for_update().filter(sha256=file.sha256).first()
+    return row or _stored(file)
 
 
 def clear_file(file_id: int) -> bool:
-    """Delete a file that no call has; false where one has it."""
+    """Delete a file that no call and no message has; false where one has it."""
     with transaction.atomic():
         row = StoredFile.objects.select_for_update().filter(pk=file_id).first()
-        if row is None or row.uses.exists():
+        if row is None or row.uses.exists() or row.attachments.exists():
             return False
         content = row.content
         row.delete()
@@ -137,7 +149,7 @@ def clear_file(file_id: int) -> bool:
 
 
 def clear_left_behind() -> tuple[int, int]:
-    """Delete files that no call has, and bytes that no row knows, as a crash leaves them.
+    """Delete files that nothing has, and bytes that no row knows, as a crash leaves them.
 
     Returns how many of each. A storage that cannot list its files keeps its bytes.
     """
@@ -161,15 +173,6 @@ def _strays(storage: Storage) -> Iterator[str]:
         for name in sorted(names - set(known)):
             if storage.get_modified_time(name) < timezone.now() - GRACE:
                 yield name
-
-
-def _is_kept(file: File) -> bool:
-    try:
-        _stored(file)
-    except Exception:  # a storage is somebody else's code, and may fail in any way
-        logger.exception("The storage did not take a file of %d bytes", len(file.data))
-        return False
-    return True
 
 
 def _stored(file: File) -> StoredFile:
@@ -196,6 +199,7 @@ def _lost(block: Block) -> Block:
 
 
 @receiver(post_delete, sender=CallFile)
-def _clear_with_its_last_call(instance: CallFile, **kwargs: Any) -> None:
+@receiver(post_delete, sender="automate_chat.Attachment")
+def _clear_with_its_last_use(instance: Any, **kwargs: Any) -> None:
     file_id = instance.file_id
     transaction.on_commit(lambda: clear_file(file_id), robust=True)

@@ -20,6 +20,7 @@ class MessageForm(SubmissionForm):
     """A message; whether it may be sent is for `send_message` to say."""
 
     text = forms.CharField(required=False, strip=False)
+    model = forms.CharField(required=False)
 
     def message(self) -> str:
         """The text as written, with the line breaks that were typed, not those of the wire.
@@ -27,6 +28,11 @@ class MessageForm(SubmissionForm):
         What the form itself refuses (a NUL) is left to the rules of sending.
         """
         return str(self.data.get("text", "")).replace("\r\n", "\n")
+
+    def model_alias(self) -> str:
+        """The alias of the model that was chosen; empty where none was."""
+        self.is_valid()
+        return str(self.cleaned_data.get("model", ""))
 
 
 class ReasonForm(forms.Form):

@@ -248,7 +248,7 @@ def _address(url: str) -> dict[str, Any]:
 
 def _told(message: Message) -> dict[str, Any]:
     """A message of the OpenAI dialect as the conventions write it."""
-    content = message.get("content") or ""
+    content = _words(message.get("content") or "")
     if message["role"] == "tool":
         response = {"type": "tool_call_response", "id": message["tool_call_id"]}
         return {"role": "tool", "parts": [{**response, "response": content}]}
@@ -257,6 +257,13 @@ def _told(message: Message) -> dict[str, Any]:
         function = each["function"]
         parts.append(_call_part(each["id"], function["name"], function["arguments"]))
     return {"role": message["role"], "parts": parts}
+
+
+def _words(content: Any) -> str:
+    """The text of a message; an image is named and not shown."""
+    if isinstance(content, str):
+        return content
+    return "\n".join(part.get("text", "[image]") for part in content)
 
 
 def _call_part(call_id: str, name: str, arguments: str) -> dict[str, Any]:

@@ -19,7 +19,16 @@ from automate.models import MCPServer, MCPTool
 from automate.secrets import resolve_secret
 from automate_llm.exceptions import SecretUnavailable
 
-from .models import CallFile, Conversation, Message, Question, ToolCall, ToolCallQuerySet, Turn
+from .models import (
+    Attachment,
+    CallFile,
+    Conversation,
+    Message,
+    Question,
+    ToolCall,
+    ToolCallQuerySet,
+    Turn,
+)
 
 RECENT_CONVERSATIONS = 100
 SUGGESTIONS = 4
@@ -58,7 +67,10 @@ class NextStep:
 def messages() -> QuerySet[Message]:
     """Messages with their tool calls; what a call returned in full stays in the database."""
     found = Message.objects.select_related("summary").order_by("pk")
-    return found.prefetch_related(Prefetch("tool_calls", calls()))
+    attachments = Attachment.objects.select_related("file").defer("text").order_by("pk")
+    return found.prefetch_related(
+        Prefetch("tool_calls", calls()), Prefetch("attachments", attachments)
+    )
 
 
 def calls() -> ToolCallQuerySet:

@@ -1,5 +1,6 @@
 """What a person may do to a conversation: send, try again, stop."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,9 @@ from django.utils.translation import ngettext
 
 from automate.conf import conf
 
+from .attachments import Checked, Upload, attach, checked, store_bytes
 from .events import EventLog
+from .language_models import chosen_model
 from .models import Conversation, Message, Turn, TurnEvent
 from .queueing import submit_turn
 from .recovery import close_calls, recover_abandoned
@@ -27,29 +30,42 @@ class TurnInProgress(Exception):
     """The assistant is still answering in this conversation; nothing was stored."""
 
 
-def send_message(user: Any, conversation: Conversation | None, text: str, submission: UUID) -> Turn:
+def send_message(
+    user: Any,
+    conversation: Conversation | None,
+    text: str,
+    submission: UUID,
+    *,
+    uploads: Sequence[Upload] = (),
+    model: str = "",
+) -> Turn:
     """Store what a person wrote and let a turn answer it; a new conversation where there is none.
 
     `submission` is the browser's own id for this message: sent twice, the first turn is returned
-    and nothing is stored again.
+    and nothing is stored again. `model` is the alias of the one that answers, now and from now on;
+    empty for the conversation's own.
 
     Raises:
-        ValidationError: the text is empty or too long.
+        ValidationError: there is no text and no file, one of both cannot be taken, or the model.
         TurnInProgress: a turn of this conversation is not over yet.
     """
     if earlier := _sent_before(user, submission):
         return earlier
-    text = _clean(text)
+    text = _clean(text, needed=not uploads)
+    model = chosen_model(user, model, conversation.model if conversation else "")
+    files = checked(uploads, conf(), model)
     if conversation is not None:
         recover_abandoned(conversation.turns.all())
+    store_bytes(files)
     try:
         with transaction.atomic():
             if conversation is None:
-                conversation = Conversation.objects.create(user=user, title=_title(text))
-            turn = _begin(conversation, submission)
-            Message.objects.create(
+                conversation = Conversation.objects.create(user=user, title=_title(text, files))
+            turn = _begin(conversation, submission, model)
+            message = Message.objects.create(
                 conversation=conversation, turn=turn, role=Message.Role.USER, content=text
             )
+            attach(message, files)
     except TurnInProgress:
         # Sent twice at the same moment, both began; the second then finds what the first stored.
         if earlier := _sent_before(user, submission):
@@ -62,11 +78,13 @@ def retry_turn(turn: Turn, submission: UUID) -> Turn:
     """Answer again after a turn that failed, was stopped or interrupted; nothing is sent anew.
 
     Raises:
+        ValidationError: the person may not use any model now.
         TurnInProgress: a turn of this conversation is not over yet.
     """
+    model = chosen_model(turn.conversation.user, "", turn.conversation.model)
     try:
         with transaction.atomic():
-            return _begin(turn.conversation, submission)
+            return _begin(turn.conversation, submission, model)
     except TurnInProgress:
         if earlier := _sent_before(turn.conversation.user, submission):
             return earlier
@@ -99,17 +117,18 @@ def _sent_before(user: Any, submission: UUID) -> Turn | None:
     return Turn.objects.owned_by(user).filter(submission=submission).first()
 
 
-def _begin(conversation: Conversation, submission: UUID) -> Turn:
+def _begin(conversation: Conversation, submission: UUID, model: str) -> Turn:
     try:
         with transaction.atomic():
             turn = Turn.objects.create(
                 conversation=conversation,
                 submission=submission,
+                model=model,
                 trace_parent=tracer(conf()).trace_parent(),
             )
     except IntegrityError:
         raise TurnInProgress(_in_progress(conversation)) from None
-    Conversation.objects.filter(pk=conversation.pk).update(updated_at=timezone.now())
+    Conversation.objects.filter(pk=conversation.pk).update(updated_at=timezone.now(), model=model)
     submit_turn(turn)
     return turn
 
@@ -120,11 +139,11 @@ def _in_progress(conversation: Conversation) -> str:
     return _("The assistant is still answering.")
 
 
-def _clean(text: str) -> str:
+def _clean(text: str, *, needed: bool) -> str:
     # PostgreSQL stores no NUL, and no database a lone surrogate.
     text = text.replace("\x00", "").encode(errors="replace").decode().strip()
     limit = conf().MAX_MESSAGE_CHARACTERS
-    if not text:
+    if not text and needed:
         raise ValidationError(_("Write a message first."), code="empty")
     if len(text) > limit:
         raise ValidationError(
@@ -139,8 +158,8 @@ def _clean(text: str) -> str:
     return text
 
 
-def _title(text: str) -> str:
-    line = " ".join(text.split())
+def _title(text: str, files: Sequence[Checked]) -> str:
+    line = " ".join(text.split()) or ", ".join(each.name for each in files)
     if len(line) <= _TITLE_CHARACTERS:
         return line
     return line[: _TITLE_CHARACTERS - 1].rsplit(" ", 1)[0] + "…"

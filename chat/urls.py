@@ -13,6 +13,7 @@ urlpatterns = [
     path("conversations/<uuid:conversation_id>/send/", views.send, name="send"),
     path("conversations/<uuid:conversation_id>/delete/", views.delete, name="delete"),
     path("files/<int:file_id>/", downloads.file, name="file"),
+    path("attachments/<int:attachment_id>/", downloads.attachment, name="attachment"),
     path("turns/<uuid:turn_id>/events/", streams.events, name="events"),
     path("turns/<uuid:turn_id>/stop/", views.stop, name="stop"),
     path("turns/<uuid:turn_id>/retry/", views.retry, name="retry"),

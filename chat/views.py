@@ -20,6 +20,7 @@ from .forms import MessageForm, SubmissionForm
 from .models import Conversation, Turn
 from .security import chat_page
 from .submission import TurnInProgress, retry_turn, send_message, stop_turn
+from .uploads import received, takes_attachments
 from .waiting import Refusal
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ def conversations(request: HttpRequest) -> HttpResponse:
     return render(request, "chat/partials/history.html", context)
 
 
+@takes_attachments
 @require_POST
 @chat_page
 def send(request: HttpRequest, conversation_id: uuid.UUID | None = None) -> HttpResponse:
@@ -59,14 +61,21 @@ def send(request: HttpRequest, conversation_id: uuid.UUID | None = None) -> Http
     existing = _owned_conversation(request, conversation_id) if conversation_id else None
     form = MessageForm(request.POST)
     try:
-        turn = send_message(request.user, existing, form.message(), form.submission_id())
+        turn = send_message(
+            request.user,
+            existing,
+            form.message(),
+            form.submission_id(),
+            uploads=received(request),
+            model=form.model_alias(),
+        )
     except ValidationError as refusal:
-        return _refused(request, existing, " ".join(refusal.messages), 422, form.message())
+        return _refused(request, existing, " ".join(refusal.messages), 422, form)
     except TurnInProgress as refusal:
-        return _refused(request, existing, str(refusal), 409, form.message())
+        return _refused(request, existing, str(refusal), 409, form)
     except OperationalError:
         logger.exception("A message could not be stored")
-        return _refused(request, existing, _(_NOT_STORED), 503, form.message())
+        return _refused(request, existing, _(_NOT_STORED), 503, form)
     return _begun(request, turn)
 
 
@@ -79,6 +88,8 @@ def retry(request: HttpRequest, turn_id: uuid.UUID) -> HttpResponse:
         return _to_conversation(turn.conversation)
     try:
         again = retry_turn(turn, SubmissionForm(request.POST).submission_id())
+    except ValidationError as refusal:
+        return _refused(request, turn.conversation, " ".join(refusal.messages), 422)
     except TurnInProgress as refusal:
         return _refused(request, turn.conversation, str(refusal), 409)
     return _begun(request, again)
@@ -126,9 +137,10 @@ def history_context(
 
 
 def _new_conversation(
-    request: HttpRequest, draft: str = "", error: str = "", status: int = 200
+    request: HttpRequest, draft: str = "", error: str = "", status: int = 200, *, model: str = ""
 ) -> HttpResponse:
     context = {
+        "model": model,
         "suggestions": pages.suggestions(),
         "next_steps": pages.next_steps(),
         "draft": draft,
@@ -145,6 +157,7 @@ def conversation_page(
     draft: str = "",
     error: str = "",
     *,
+    model: str = "",
     refusal: Refusal | None = None,
     status: int = 200,
 ) -> HttpResponse:
@@ -157,6 +170,7 @@ def conversation_page(
         "answering": next((turn for turn in turns if not turn.finished), None),
         "draft": draft,
         "error": error,
+        "model": model,
         "refusal": refusal,
         "submission": uuid.uuid4(),
     }
@@ -174,14 +188,21 @@ def _begun(request: HttpRequest, turn: Turn) -> HttpResponse:
 
 
 def _refused(
-    request: HttpRequest, shown: Conversation | None, error: str, status: int, draft: str = ""
+    request: HttpRequest,
+    shown: Conversation | None,
+    error: str,
+    status: int,
+    sent: MessageForm | None = None,
 ) -> HttpResponse:
     if HtmxDetails(request):
         told = render(request, "chat/partials/error.html", {"error": error}, status=status)
         return reswap(retarget(told, "#composer-error"), "innerHTML")
+    draft, model = (sent.message(), sent.model_alias()) if sent is not None else ("", "")
+    if request.FILES:
+        error = f"{error} {_('Your files have to be chosen again.')}"
     if shown is None:
-        return _new_conversation(request, draft, error, status)
-    return conversation_page(request, shown, draft, error, status=status)
+        return _new_conversation(request, draft, error, status, model=model)
+    return conversation_page(request, shown, draft, error, model=model, status=status)
 
 
 def _to_conversation(shown: Conversation) -> HttpResponseRedirect:

@@ -2,6 +2,7 @@
 
 from chat.files import CallFile, StoredFile
 
+from .attachments import Attachment, AttachmentQuerySet
 from .calls import ToolCall, ToolCallQuerySet
 from .conversations import Conversation, ConversationQuerySet, Message, Summary
 from .decisions import Approval, ApprovalQuerySet, Question, QuestionQuerySet, ToolGrant
@@ -12,6 +13,8 @@ from .turns import Turn, TurnEvent, TurnQuerySet, lease
 __all__ = [
     "Approval",
     "ApprovalQuerySet",
+    "Attachment",
+    "AttachmentQuerySet",
     "CallFile",
     "CallRecord",
     "CallRecordQuerySet",

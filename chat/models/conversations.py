@@ -32,6 +32,13 @@ class Conversation(models.Model):
         related_name="+",
         help_text=_("The latest, which the model is shown in place of what it tells of."),
     )
+    model = models.CharField(
+        _("model"),
+        max_length=100,
+        blank=True,
+        default="",
+        help_text=_("The one that was chosen last; empty for the site's default."),
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), default=timezone.now)
 

@@ -13,6 +13,7 @@ from django.utils.translation import ngettext
 
 from automate.conf import conf
 from chat import pages, waiting
+from chat.language_models import chosen_model, models_for
 from chat.models import ToolCall, Turn
 from chat.rendering import render_stored_markdown, visible_text
 from chat.schema_fields import json_text as as_json
@@ -51,6 +52,25 @@ def notice() -> str:
 def longest_message() -> int:
     """How many characters a message may have."""
     return conf().MAX_MESSAGE_CHARACTERS
+
+
+@register.simple_tag
+def attachment_limits() -> dict[str, int]:
+    """How many files a message may have, and how many bytes each."""
+    settings = conf()
+    return {"count": settings.MAX_ATTACHMENTS, "size": settings.MAX_ATTACHMENT_BYTES}
+
+
+@register.simple_tag(takes_context=True)
+def model_choices(context: Context) -> list[dict[str, Any]]:
+    """The models to choose from, where there are several; the conversation's own is chosen."""
+    user, conversation = context["request"].user, context.get("conversation")
+    choices = models_for(user)
+    if len(choices) < 2:
+        return []
+    kept = context.get("model") or (conversation.model if conversation else "")
+    chosen = chosen_model(user, "", kept)
+    return [{"choice": each, "is_chosen": each.alias == chosen} for each in choices]
 
 
 @register.simple_tag(takes_context=True)

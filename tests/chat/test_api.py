@@ -1,5 +1,6 @@
 """The JSON API: the same decisions as on the pages, the same rights, and errors that say why."""
 
+import base64
 import json
 import re
 import subprocess
@@ -284,3 +285,38 @@ def test_the_framework_is_not_loaded_before_the_first_request() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
 
     assert done.returncode == 0, done.stderr
+
+
+def test_a_message_of_a_program_brings_files_and_names_its_model(
+    person: Client, executor: Any, settings: Any
+) -> None:
+    settings.AUTOMATE = {"MODELS": {"default": {"MODEL": "one"}, "second": {"MODEL": "two"}}}
+    file = {"name": "a.txt", "data": base64.b64encode(b"words").decode()}
+
+    turn = post(person, "messages", attachments=[file], model="second").json()
+
+    [shown] = turn["messages"][0]["attachments"]
+    assert turn["model"] == "second"
+    assert (shown["name"], shown["media_type"], shown["bytes"]) == ("a.txt", "text/plain", 5)
+    assert person.get(shown["url"]).content == b"words"
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ({"text": "Hi", "model": "third"}, "no such model"),
+        ({"attachments": [{"name": "a", "data": "%"}]}, "not Base64"),
+        ({"attachments": [{"name": "a", "data": ""}]}, "empty"),
+        ({}, "Write a message first."),
+    ],
+)
+def test_a_message_of_a_program_is_refused_with_the_reason(
+    person: Client, executor: Any, settings: Any, body: dict[str, Any], why: str
+) -> None:
+    settings.AUTOMATE = {"MODELS": {"default": {"MODEL": "one"}}}
+
+    answer = post(person, "messages", **body)
+
+    assert answer.status_code == 422
+    assert why in answer.json()["error"]
+    assert not Turn.objects.exists()

@@ -1,5 +1,6 @@
 // The field that messages are written in.
 
+import * as attachments from "./attachments.js";
 import { Draft, forgetAll } from "./drafts.js";
 import { announce, clearError, showError, word } from "./words.js";
 
@@ -7,6 +8,9 @@ const form = document.getElementById("composer");
 const field = document.getElementById("text");
 const draft = form && new Draft(form.dataset.person, form.dataset.conversation);
 let sent = "";
+
+/** Whether there is something to send. */
+const isFilled = () => field.value.trim() !== "" || attachments.hasFiles();
 
 const isAnswering = () => form.querySelector("[data-stop]") !== null;
 
@@ -32,7 +36,7 @@ function onKey(event) {
   if (event.key !== "Enter" || event.shiftKey) return;
   event.preventDefault();
   if (isAnswering()) refuse();
-  else if (field.value.trim()) form.requestSubmit(form.querySelector("[data-send]"));
+  else if (isFilled()) form.requestSubmit(form.querySelector("[data-send]"));
 }
 
 /** Up, where nothing is typed, takes the last message up again. */
@@ -59,7 +63,7 @@ function onInput() {
 
 function onSubmit(event) {
   if (event.submitter?.matches("[data-stop]")) return;
-  if (isAnswering() || !field.value.trim()) {
+  if (isAnswering() || !isFilled()) {
     event.preventDefault();
     event.stopImmediatePropagation();
     return;
@@ -89,6 +93,7 @@ function onAnswer(event) {
   if (xhr.status >= 200 && xhr.status < 300) {
     // What was typed while the message was on its way is the next one's.
     if (field.value.startsWith(sent)) field.value = field.value.slice(sent.length);
+    attachments.clear();
     onInput();
   } else if (xhr.status === 400 || xhr.status === 413) {
     showError(word("tooLarge"));
@@ -125,6 +130,7 @@ export function start() {
   }
   if (!form) return;
   recall();
+  attachments.start();
   field.addEventListener("keydown", onKey);
   field.addEventListener("input", onInput);
   form.addEventListener("submit", onSubmit, { capture: true });
