@@ -78,7 +78,7 @@ _SHOWN = ("function_name", "definition_hash", "description", "input_schema")
 
 _LISTED = ("pk", "function_name", "definition_hash", "server_id", *MCPTool.PERMISSIONS)
 # What a function of the site's own may look at without a further query for each tool.
-_UNREAD = ("input_schema", "output_schema", "approved_definition")
+_UNREAD = ("input_schema", "output_schema")
 
 _ALL_SHOWN = Outline()
 _required_permissions = itemgetter(4, 5)

@@ -7,11 +7,13 @@ from typing import Any, TypedDict
 
 from automate_llm.exceptions import SchemaError
 from automate_llm.schemas import MAX_BYTES, check_schema, examine
+from automate_llm.text import SURROGATE
 
 _MAX_PROBLEM = 500
 _canonical = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
 ).encode
+_escaped = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
 class Definition(TypedDict):
@@ -32,6 +34,12 @@ class Pinned:
     hash: str
     definition: Definition
     text: str
+
+    @property
+    def storable_text(self) -> str:
+        """The same JSON in characters that every database takes."""
+        is_whole = self.text.isascii() or not SURROGATE.search(self.text)
+        return self.text if is_whole else _escaped(self.definition)
 
     def problem(self) -> str:
         """Why arguments cannot be checked against its schema; empty where they can."""

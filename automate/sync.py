@@ -5,14 +5,11 @@ each server, so that the stored list is always the old one or the new one. A thr
 behind OAuth reads and renews its token's row on a connection of its own, and closes that.
 """
 
-import copy
 import logging
 import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from functools import cache
+from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -21,18 +18,19 @@ from django.db import connections, router, transaction
 from django.utils import timezone
 
 from automate_llm.exceptions import MCPClientError
-from automate_llm.functions import function_name
-from automate_llm.values import Connection, Discovery, SkippedTool, ToolSpec
+from automate_llm.values import Connection, Discovery
 
 from .asking import Found, ask, without_secrets
 from .compiled import CompiledQuery, Place
 from .conf import conf
 from .databases import statements_of_any_length
-from .definitions import Definition, Pinned, pinned, schema_problem
 from .freshness import due_at
-from .models import MCPServer, MCPTool, OAuthToken
-from .offering_sync import OfferingReport, store_offerings
+from .models import MCPServer, MCPTool, MCPToolVersion, OAuthToken
+from .offering_sync import store_offerings
 from .statements import insert_rows, update_rows
+from .sync_plan import SyncPlan, SyncReport, plan_sync
+
+__all__ = ["SyncReport", "sync_server", "sync_servers"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +43,7 @@ _WRITTEN = [
     "annotations",
     "definition_hash",
     "approved_hash",
-    "approved_definition",
+    "approved_version",
     "version",
     "review",
     "schema_error",
@@ -61,169 +59,6 @@ _stored = CompiledQuery(
     lambda: MCPTool.objects.filter(server_id=Place(MCPServer, "pk", "server")).order_by()
 )
 _EDITED = "It was edited while it was asked; sync it again."
-
-
-@dataclass(frozen=True, slots=True)
-class SyncReport:
-    """What one sync did with one server; `error` says why it did nothing.
-
-    `skipped` are the tools that were left out; of a list that is the same as at the last sync
-    they stand in the server's `last_warning`. `waiting` counts the added and changed tools that
-    await somebody's approval. `beside` is about the server's resources and prompts.
-    """
-
-    slug: str
-    added: list[str] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
-    gone: list[str] = field(default_factory=list)
-    returned: list[str] = field(default_factory=list)
-    skipped: list[SkippedTool] = field(default_factory=list)
-    unchanged: int = 0
-    waiting: int = 0
-    beside: OfferingReport = field(default_factory=OfferingReport)
-    error: str = ""
-
-    @property
-    def summary(self) -> str:
-        """What happened in a few words, or the error."""
-        if self.error:
-            return self.error
-        counts = {
-            "added": len(self.added),
-            "changed": len(self.changed),
-            "gone": len(self.gone),
-            "returned": len(self.returned),
-            "left out": len(self.skipped),
-            "unchanged": self.unchanged,
-            "awaiting approval": self.waiting,
-        }
-        words = [f"{n} {what}" for what, n in counts.items() if n] or ["no tools"]
-        return ", ".join([*words, *self.beside.words])
-
-
-@dataclass(frozen=True, slots=True)
-class SyncPlan:
-    """What has to be written so that the stored tools are those that were discovered.
-
-    `new` and `updated` are rows as they should be. Of `gone` and `returned`, which are the keys
-    of rows, only `available` changes.
-    """
-
-    new: list[MCPTool]
-    updated: list[MCPTool]
-    gone: list[int]
-    returned: list[int]
-    report: SyncReport
-
-
-def plan_sync(existing: Iterable[MCPTool], discovery: Discovery, server: MCPServer) -> SyncPlan:
-    """Compare a server's stored tools with those that it offers now; touches neither.
-
-    The first sync is trusted, and so is a server with `accept_changes`. From any other a new
-    tool arrives disabled, and a changed one stops until its definition is approved, or is again
-    the one that was.
-    """
-    trusted = server.accept_changes or not server.tools_digest
-    stored, now = {tool.name: tool for tool in existing}, timezone.now()
-    new, updated, back = [], [], []
-    added, changed, returned = [], [], []
-    for spec in discovery.tools:
-        definition = _definition(spec)
-        current = pinned(definition)
-        tool = stored.pop(spec.name, None)
-        if tool is None:
-            added.append(spec.name)
-            new.append(_new_tool(server, definition, current, now, trusted=trusted))
-            continue
-        if not tool.available:
-            returned.append(spec.name)
-        if tool.definition_hash != current.hash:
-            changed.append(spec.name)
-            updated.append(_redefined(tool, definition, current, trusted=trusted))
-        elif tool.schema_error and schema_problem(spec.input_schema) != tool.schema_error:
-            updated.append(_rechecked(tool))
-        elif not tool.available:
-            back.append(tool.pk)
-    gone = [tool for tool in stored.values() if tool.available]
-    report = SyncReport(
-        server.slug,
-        added=added,
-        changed=changed,
-        gone=[tool.name for tool in gone],
-        returned=returned,
-        skipped=list(discovery.skipped),
-        unchanged=len(discovery.tools) - len({*added, *changed, *returned}),
-        waiting=sum(row.review != MCPTool.Review.APPROVED for row in (*new, *updated)),
-    )
-    return SyncPlan(new, updated, gone=[tool.pk for tool in gone], returned=back, report=report)
-
-
-def _definition(spec: ToolSpec) -> Definition:
-    return {
-        "name": spec.name,
-        "title": spec.title,
-        "description": spec.description,
-        "input_schema": spec.input_schema,
-        "output_schema": spec.output_schema,
-        "annotations": spec.annotations,
-    }
-
-
-def _new_tool(
-    server: MCPServer, definition: Definition, current: Pinned, now: datetime, *, trusted: bool
-) -> MCPTool:
-    values = {
-        **_blank_tool(),
-        **definition,
-        "server_id": server.pk,
-        "function_name": function_name(server.slug, definition["name"]),
-        "definition_hash": current.hash,
-        "approved_hash": current.hash if trusted else "",
-        "schema_error": current.problem(),
-        "enabled": trusted,
-        "review": MCPTool.Review.APPROVED if trusted else MCPTool.Review.NEW,
-        "first_seen": now,
-        "changed_at": now,
-    }
-    # By position, which takes Django a third of the time that names take it.
-    tool = MCPTool(*(values[field.attname] for field in MCPTool._meta.concrete_fields))
-    tool.server = server
-    return tool
-
-
-@cache
-def _blank_tool() -> dict[str, Any]:
-    """The defaults; those that a row could change in place are never left as they are."""
-    return {field.attname: field.get_default() for field in MCPTool._meta.concrete_fields}
-
-
-def _redefined(tool: MCPTool, definition: Definition, current: Pinned, *, trusted: bool) -> MCPTool:
-    """The row with its new definition, a version later; a new tool stays one until it is seen."""
-    row = copy.copy(tool)
-    for name, value in definition.items():
-        setattr(row, name, value)
-    row.definition_hash = current.hash
-    row.schema_error = current.problem()
-    row.version = tool.version + 1
-    row.changed_at = timezone.now()
-    row.available = True
-    if tool.review == MCPTool.Review.NEW:
-        return row
-    if trusted or current.hash == tool.approved_hash:
-        row.review = MCPTool.Review.APPROVED
-        row.approved_hash = current.hash
-        row.approved_definition = None
-    elif tool.review == MCPTool.Review.APPROVED:
-        row.review = MCPTool.Review.CHANGED
-        row.approved_definition = tool.definition()
-    return row
-
-
-def _rechecked(tool: MCPTool) -> MCPTool:
-    row = copy.copy(tool)
-    row.schema_error = schema_problem(tool.input_schema)
-    row.available = True
-    return row
 
 
 def sync_server(server: MCPServer, *, user: User | None = None) -> SyncReport:
@@ -374,6 +209,8 @@ def _write(plan: SyncPlan, using: str) -> None:
     tools = MCPTool.objects.using(using)
     connection = connections[using]
     insert_rows(plan.new, using=using)
+    # A new tool has its key only now.
+    insert_rows([MCPToolVersion.of(*defined) for defined in plan.defined], using=using)
     with statements_of_any_length(connection):
         # An upsert of rows that exist: a dozen times as fast as `bulk_update`, whose statement
         # has a branch for each field of each row.

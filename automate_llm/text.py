@@ -11,7 +11,7 @@ _HIDDEN = re.compile(
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-_SURROGATE = re.compile("[\ud800-\udfff]")
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def clean_text(text: str, limit: int) -> str:
@@ -23,7 +23,7 @@ def clean_text(text: str, limit: int) -> str:
         if text.isprintable() or not _HIDDEN.search(text):
             return text[:limit]
         return _HIDDEN.sub("", text)[:limit]
-    text = _SURROGATE.sub("\ufffd", _HIDDEN.sub("", text))
+    text = SURROGATE.sub("\ufffd", _HIDDEN.sub("", text))
     data = text.encode()
     return text if len(data) <= limit else data[:limit].decode(errors="ignore")
 

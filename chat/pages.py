@@ -130,7 +130,7 @@ def suggestions() -> list[Suggestion]:
     """A few usable tools, from as many servers as possible."""
     usable = MCPTool.objects.usable().select_related("server")
     by_server: dict[int, list[MCPTool]] = {}
-    for tool in usable.defer("input_schema", "output_schema", "approved_definition")[:100]:
+    for tool in usable.defer("input_schema", "output_schema")[:100]:
         by_server.setdefault(tool.server_id, []).append(tool)
     chosen: list[MCPTool] = []
     while len(chosen) < SUGGESTIONS and any(by_server.values()):

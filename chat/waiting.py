@@ -107,7 +107,7 @@ def grants_of(user: Any) -> QuerySet[ToolGrant]:
     """The tools that this person lets run without asking, latest first."""
     found = ToolGrant.objects.owned_by(user).in_force().order_by("-pk")
     return found.select_related("tool__server", "conversation").defer(
-        "tool__input_schema", "tool__output_schema", "tool__approved_definition"
+        "tool__input_schema", "tool__output_schema"
     )
 
 

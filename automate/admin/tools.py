@@ -12,6 +12,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from automate.models import MCPTool, MCPToolQuerySet, ToolRule
+from automate.reviewing import Decision, decide
 
 from .panels import PanelledAdmin, tool_panels
 from .policy import default_in_words, rules_beside, warn_of_permission
@@ -27,8 +28,7 @@ else:
 class MCPToolAdmin(PanelledAdmin):
     """Tools come from a sync and are never typed in; the switch and the policy are the operator's.
 
-    Switching a new tool on approves it, since somebody has then looked at it. A changed tool
-    needs its approval apart, because its switch was on all the time.
+    Switching a tool on approves nothing: that is a reviewer's word on what was shown.
     """
 
     panels = tool_panels
@@ -55,7 +55,6 @@ class MCPToolAdmin(PanelledAdmin):
         "input_schema_shown",
         "output_schema_shown",
         "annotations_shown",
-        "approved_definition_shown",
         "available",
         "review",
         "schema_error",
@@ -82,7 +81,6 @@ class MCPToolAdmin(PanelledAdmin):
                     "input_schema_shown",
                     "output_schema_shown",
                     "annotations_shown",
-                    "approved_definition_shown",
                 ),
             },
         ),
@@ -131,19 +129,14 @@ class MCPToolAdmin(PanelledAdmin):
     def annotations_shown(self, tool: MCPTool) -> str:
         return _pretty(tool.annotations)
 
-    @admin.display(description=_("approved before"))
-    def approved_definition_shown(self, tool: MCPTool) -> str:
-        return _pretty(tool.approved_definition)
-
     @admin.action(description=_("Approve selected tools"), permissions=["change"])
     def approve(self, request: HttpRequest, queryset: QuerySet[MCPTool]) -> None:
-        count = _rows(queryset).approve()
+        shown = dict(_rows(queryset).awaiting_review().values_list("pk", "version"))
+        count = len(decide(shown, Decision.APPROVED, request.user).tools)
         words = ngettext("%d tool approved.", "%d tools approved.", count) % count
         self.message_user(request, words, messages.SUCCESS)
 
-    @admin.action(
-        description=_("Enable selected tools (approves new ones)"), permissions=["change"]
-    )
+    @admin.action(description=_("Enable selected tools"), permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[MCPTool]) -> None:
         rows = _rows(queryset)
         count = rows.enable()
@@ -151,8 +144,8 @@ class MCPToolAdmin(PanelledAdmin):
         self.message_user(request, words, messages.SUCCESS)
         if waiting := rows.awaiting_review().count():
             words = ngettext(
-                "%d of them has changed and waits for approval.",
-                "%d of them have changed and wait for approval.",
+                "%d of them waits for approval.",
+                "%d of them wait for approval.",
                 waiting,
             )
             self.message_user(request, words % waiting, messages.WARNING)
@@ -226,8 +219,8 @@ class MCPToolAdmin(PanelledAdmin):
     def _approve_as_seen(self, request: HttpRequest, tool: MCPTool) -> None:
         """Approve the definition that the page showed, and no later one."""
         seen = request.POST.get("_seen_version", "")
-        shown = MCPTool.objects.filter(pk=tool.pk, version=int(seen) if seen.isdecimal() else 0)
-        if shown.approve():
+        shown = {tool.pk: int(seen) if seen.isdecimal() else 0}
+        if decide(shown, Decision.APPROVED, request.user).tools:
             self.message_user(request, _("The definition is approved."), messages.SUCCESS)
         else:
             self.message_user(
@@ -245,6 +238,8 @@ def tool_status(tool: MCPTool) -> str:
         return gettext("New: approve it to use it.")
     if tool.review == MCPTool.Review.CHANGED:
         return gettext("Changed: stopped until it is approved.")
+    if tool.review == MCPTool.Review.REJECTED:
+        return gettext("Rejected: stopped until it changes.")
     if tool.schema_error:
         return gettext("Its schema cannot be used: %(error)s") % {"error": tool.schema_error}
     if not tool.enabled:

@@ -5,6 +5,7 @@ from .offerings import MCPPrompt, MCPResource, OfferingQuerySet
 from .rules import ToolRule, ToolRuleQuerySet
 from .servers import MCPServer, MCPServerQuerySet
 from .tools import MCPTool, MCPToolQuerySet
+from .versions import MCPToolVersion, MCPToolVersionQuerySet, ToolReview
 
 __all__ = [
     "MCPPrompt",
@@ -14,9 +15,12 @@ __all__ = [
     "MCPServerQuerySet",
     "MCPTool",
     "MCPToolQuerySet",
+    "MCPToolVersion",
+    "MCPToolVersionQuerySet",
     "OAuthToken",
     "OAuthTokenQuerySet",
     "OfferingQuerySet",
+    "ToolReview",
     "ToolRule",
     "ToolRuleQuerySet",
 ]

@@ -10,3 +10,8 @@ class Review(models.TextChoices):
     APPROVED = "approved", _("Approved")
     NEW = "new", _("New, awaiting review")
     CHANGED = "changed", _("Changed, awaiting review")
+    REJECTED = "rejected", _("Rejected, until it changes")
+
+
+WAITING = (Review.NEW, Review.CHANGED)
+"""What somebody has still to look at."""

@@ -33,7 +33,7 @@ from automate_llm.oauth.values import Grant
 from automate_llm.values import Connectable, Connection, Protocols
 
 from .oauth import MCPServerOAuth, OAuthToken
-from .reviews import Review
+from .reviews import WAITING, Review
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class MCPServerQuerySet(models.QuerySet["MCPServer"]):
             ),
             review_count=Count(
                 "tools",
-                filter=Q(tools__available=True) & ~Q(tools__review=Review.APPROVED),
+                filter=Q(tools__available=True, tools__review__in=WAITING),
             ),
         )
 

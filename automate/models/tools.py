@@ -5,8 +5,7 @@ from datetime import datetime
 from functools import reduce
 from typing import ClassVar, Self
 
-from django.db import models
-from django.db.models import Case, F, Q, Value, When
+from django.db import models, router, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -18,6 +17,7 @@ from automate_llm.functions import function_name
 from . import reviews
 from .permissions import User, permissions_lacked
 from .servers import MCPServer
+from .versions import MCPToolVersion
 
 
 class MCPToolQuerySet(models.QuerySet["MCPTool"]):
@@ -27,7 +27,7 @@ class MCPToolQuerySet(models.QuerySet["MCPTool"]):
 
     def awaiting_review(self) -> Self:
         """Tools that wait for somebody to look at them."""
-        return self.filter(available=True).exclude(review=MCPTool.Review.APPROVED)
+        return self.filter(available=True, review__in=reviews.WAITING)
 
     def usable_by(self, user: User) -> Self:
         """Tools that this person's chat may call now, but for what rules and the site's hook say.
@@ -43,29 +43,9 @@ class MCPToolQuerySet(models.QuerySet["MCPTool"]):
             usable = usable.exclude(**dict(zip(MCPTool.PERMISSIONS, pair, strict=True)))
         return usable
 
-    def approve(self) -> int:
-        """Trust the definitions as they stand; a new tool is switched on by it.
-
-        Returns how many tools were waiting.
-        """
-        return self.awaiting_review().update(
-            enabled=Case(When(review=MCPTool.Review.NEW, then=Value(True)), default=F("enabled")),
-            review=MCPTool.Review.APPROVED,
-            approved_hash=F("definition_hash"),
-            approved_definition=None,
-        )
-
     def enable(self) -> int:
-        """Switch tools on. A new one is approved by it, since somebody has then looked at it.
-
-        A changed one stays stopped until its change is approved.
-        """
-        new = Q(review=MCPTool.Review.NEW)
-        return self.update(
-            enabled=True,
-            approved_hash=Case(When(new, then=F("definition_hash")), default=F("approved_hash")),
-            review=Case(When(new, then=Value(MCPTool.Review.APPROVED)), default=F("review")),
-        )
+        """Switch tools on; one that awaits review, or was rejected, stays stopped all the same."""
+        return self.update(enabled=True)
 
     def disable(self) -> int:
         """Switch tools off; no sync switches them on again."""
@@ -130,12 +110,12 @@ class MCPTool(models.Model):
     version = models.PositiveIntegerField(
         _("version"), default=1, help_text=_("Counts the changes of its definition.")
     )
-    approved_definition = models.JSONField(
+    approved_version = models.PositiveIntegerField(
         null=True,
         blank=True,
         default=None,
         editable=False,
-        help_text=_("What was approved before the change that now awaits review."),
+        help_text=_("The version that was approved last; empty where none was."),
     )
 
     enabled = models.BooleanField(
@@ -194,6 +174,7 @@ class MCPTool(models.Model):
         verbose_name = _("MCP tool")
         verbose_name_plural = _("MCP tools")
         ordering = ["server__name", "name"]
+        permissions = [("review_mcptool", "Can approve and reject definitions of MCP tools")]
         constraints = [
             models.UniqueConstraint(fields=["server", "name"], name="automate_tool_server_name")
         ]
@@ -210,15 +191,20 @@ class MCPTool(models.Model):
         update_fields: Iterable[str] | None = None,
     ) -> None:
         """Save it; a definition that code has changed becomes a new version, trusted as it is."""
+        moved: set[str] = set()
         if update_fields is None or not self.DEFINITION.isdisjoint(update_fields):
             moved = self._settle_definition()
             update_fields = None if update_fields is None else {*update_fields, *moved}
-        super().save(
-            force_insert=force_insert,
-            force_update=force_update,
-            using=using,
-            update_fields=update_fields,
-        )
+        alias = using or router.db_for_write(MCPTool, instance=self)
+        with transaction.atomic(using=alias, savepoint=False):
+            super().save(
+                force_insert=force_insert,
+                force_update=force_update,
+                using=using,
+                update_fields=update_fields,
+            )
+            if moved:
+                MCPToolVersion.of(self).save(using=alias)
 
     @property
     def usable(self) -> bool:
@@ -235,7 +221,7 @@ class MCPTool(models.Model):
     @property
     def waiting_since(self) -> datetime | None:
         """When it began to wait for review; nothing where it does not wait."""
-        return None if self.review == self.Review.APPROVED else self.changed_at
+        return self.changed_at if self.review in reviews.WAITING else None
 
     @property
     def reads_only(self) -> bool:
@@ -272,5 +258,6 @@ class MCPTool(models.Model):
         self.definition_hash = current
         self.schema_error = schema_problem(self.input_schema)
         if self.review == self.Review.APPROVED:
-            self.approved_hash = current
-        return {"definition_hash", "approved_hash", "version", "changed_at", "schema_error"}
+            self.approved_hash, self.approved_version = current, self.version
+        approved = {"approved_hash", "approved_version"}
+        return {"definition_hash", *approved, "version", "changed_at", "schema_error"}

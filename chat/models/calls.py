@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from automate.fields import ExactCharField
-from automate.models import MCPTool
+from automate.models import MCPTool, MCPToolVersion
 from automate.statements import update_rows
 
 from .conversations import Message
@@ -228,6 +228,13 @@ class ToolCall(models.Model):
     def is_unresolved(self) -> bool:
         """Whether nobody knows its outcome, and no person has said what to make of that."""
         return self.status == self.Status.UNKNOWN and self.resolved_by_id is None
+
+    @property
+    def version_called(self) -> MCPToolVersion | None:
+        """The definition by which it was made; nothing where there was no tool, or is none now."""
+        if self.tool_id is None or self.tool_version is None:
+            return None
+        return MCPToolVersion.objects.filter(tool=self.tool_id, number=self.tool_version).first()
 
     @property
     def seconds(self) -> float | None:

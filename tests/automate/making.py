@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from automate.models import MCPServer
+from automate.models import MCPServer, MCPTool
+from automate.reviewing import Decision, decide
 from automate_llm.values import Discovery, ToolSpec
 
 TEXT_SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}}
@@ -26,3 +27,9 @@ def discovery(*tools: ToolSpec) -> Discovery:
 def add_server(slug: str = "shop", url: str = "http://127.0.0.1:1/api", **fields: Any) -> MCPServer:
     """A server's row."""
     return MCPServer.objects.create(name=slug.title(), slug=slug, endpoint_url=url, **fields)
+
+
+def decide_all(decision: Decision = Decision.APPROVED, by: Any = None) -> int:
+    """Approve, or reject, every tool as it stands; gives how many there were."""
+    shown = dict(MCPTool.objects.values_list("pk", "version"))
+    return len(decide(shown, decision, by).tools)

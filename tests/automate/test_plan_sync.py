@@ -1,7 +1,9 @@
 """The rules of a sync, without a database or a network."""
 
-from automate.models import MCPServer, MCPTool
-from automate.sync import SyncPlan, plan_sync
+import pytest
+
+from automate.models import MCPServer, MCPTool, MCPToolVersion
+from automate.sync_plan import SyncPlan, plan_sync
 from automate_llm.values import ToolSpec
 
 from .making import discovery, spec
@@ -57,8 +59,7 @@ def test_a_changed_tool_stops_and_keeps_what_was_approved() -> None:
         2,
         "Finds and deletes.",
     )
-    assert after.approved_definition == before.definition()
-    assert after.approved_hash == before.definition_hash
+    assert (after.approved_version, after.approved_hash) == (1, before.definition_hash)
 
 
 def test_a_change_of_any_approved_part_counts() -> None:
@@ -89,7 +90,7 @@ def test_a_tool_that_changes_back_is_approved_again() -> None:
 
     [back] = plan([changed], spec("search", "Finds.")).updated
 
-    assert (back.review, back.version, back.approved_definition) == (Review.APPROVED, 3, None)
+    assert (back.review, back.version, back.approved_version) == (Review.APPROVED, 3, 3)
 
 
 def test_a_second_change_is_compared_with_what_was_approved_not_with_the_first() -> None:
@@ -98,14 +99,13 @@ def test_a_second_change_is_compared_with_what_was_approved_not_with_the_first()
 
     [twice] = plan([once], spec("search", "Deletes all.")).updated
 
-    assert (twice.review, twice.version) == (Review.CHANGED, 3)
-    assert twice.approved_definition == before.definition()
+    assert (twice.review, twice.version, twice.approved_version) == (Review.CHANGED, 3, 1)
 
 
 def test_a_change_on_a_trusting_server_is_a_new_approved_version() -> None:
     [after] = plan(stored(spec("search")), spec("search", "Other."), accept_changes=True).updated
 
-    assert (after.review, after.version, after.approved_definition) == (Review.APPROVED, 2, None)
+    assert (after.review, after.version, after.approved_version) == (Review.APPROVED, 2, 2)
     assert after.approved_hash == after.definition_hash
 
 
@@ -114,7 +114,29 @@ def test_a_new_tool_that_changes_before_anybody_saw_it_is_still_new() -> None:
 
     [after] = plan([new], spec("search", "Other."), accept_changes=True).updated
 
-    assert (after.review, after.enabled, after.approved_definition) == (Review.NEW, False, None)
+    assert (after.review, after.enabled, after.approved_version) == (Review.NEW, False, None)
+
+
+@pytest.mark.parametrize(("approved", "becomes"), [(1, Review.CHANGED), (None, Review.NEW)])
+def test_a_rejected_tool_waits_again_when_it_changes_whatever_its_server_may(
+    approved: int | None, becomes: Review
+) -> None:
+    rejected = stored(spec("search"), review=Review.REJECTED, approved_version=approved)
+
+    [after] = plan(rejected, spec("search", "Other."), accept_changes=True).updated
+
+    assert (after.review, after.approved_version) == (becomes, approved)
+
+
+def test_every_definition_that_is_seen_is_a_version() -> None:
+    [before] = stored(spec("search", "Finds."))
+
+    result = plan([before], spec("search", "Deletes."), spec("fetch"))
+
+    versions = [MCPToolVersion.of(tool, current) for tool, current in result.defined]
+    assert [(version.number, version.trusted) for version in versions] == [(2, False), (1, False)]
+    assert [version.definition["description"] for version in versions] == ["Deletes.", "Does it."]
+    assert versions[0].definition_hash == result.updated[0].definition_hash
 
 
 def test_a_vanished_tool_is_gone_once() -> None:

@@ -15,7 +15,7 @@ from automate.models import MCPServer, MCPTool
 from automate.sync import sync_server
 from tests.servers.rest import RestServer
 
-from .making import add_server
+from .making import add_server, decide_all
 
 LIST = "/admin/automate/mcpserver/"
 ADD = f"{LIST}add/"
@@ -302,7 +302,7 @@ def test_the_list_says_in_words_what_is_wrong(
     offering("search", {"name": "broken"})
     sync_server(server)
     assert status_of(admin_client) == "1 tool waits for approval."
-    MCPTool.objects.approve()
+    decide_all()
     assert status_of(admin_client).startswith("Some of its tools were left out")
     offering("search")
     sync_server(server)

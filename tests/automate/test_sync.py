@@ -12,7 +12,7 @@ from automate.models import MCPServer, MCPTool
 from automate.sync import SyncReport, sync_server, sync_servers
 from tests.servers.rest import RestServer
 
-from .making import add_server, listed
+from .making import add_server, decide_all, listed
 
 Offering = Callable[..., None]
 
@@ -76,7 +76,7 @@ def test_a_changed_tool_is_not_usable_until_it_is_approved(
 
     assert report.changed == ["fetch"]
     assert usable_names() == ["search"]
-    MCPTool.objects.approve()
+    decide_all()
     assert usable_names() == ["fetch", "search"]
 
 
@@ -87,7 +87,7 @@ def test_a_later_tool_is_not_usable_until_it_is_approved(
 
     assert sync_server(synced).added == ["delete"]
     assert usable_names() == ["fetch", "search"]
-    MCPTool.objects.approve()
+    decide_all()
     assert usable_names() == ["delete", "fetch", "search"]
 
 

@@ -79,44 +79,9 @@ def test_a_schema_that_code_breaks_stops_the_tool() -> None:
     assert not MCPTool.objects.get().usable
 
 
-def test_approval_trusts_the_definition_as_it_stands() -> None:
-    changed = add_tool()
-    changed.review, changed.approved_definition = Review.CHANGED, {"name": "search"}
-    changed.approved_hash = "another"
-    changed.save()
-
-    assert MCPTool.objects.approve() == 1
-    changed.refresh_from_db()
-    assert (changed.review, changed.approved_definition) == (Review.APPROVED, None)
-    assert changed.approved_hash == changed.definition_hash
-
-
-def test_approval_switches_a_new_tool_on_and_leaves_a_changed_one_as_it_was() -> None:
-    add_tool("new", review=Review.NEW, enabled=False)
-    add_tool("changed", review=Review.CHANGED, enabled=False)
-
-    MCPTool.objects.approve()
-
-    assert dict(MCPTool.objects.values_list("name", "enabled")) == {"new": True, "changed": False}
-
-
-def test_a_tool_that_is_gone_cannot_be_approved() -> None:
-    add_tool(review=Review.NEW, available=False)
-
-    assert MCPTool.objects.approve() == 0
-
-
-def test_switching_a_new_tool_on_approves_it() -> None:
-    add_tool(review=Review.NEW, enabled=False)
-
-    MCPTool.objects.enable()
-
-    tool = MCPTool.objects.get()
-    assert (tool.usable, tool.approved_hash) == (True, tool.definition_hash)
-
-
-def test_switching_a_changed_tool_on_does_not_approve_it() -> None:
-    add_tool(review=Review.CHANGED, enabled=False)
+@pytest.mark.parametrize("review", [Review.NEW, Review.CHANGED, Review.REJECTED])
+def test_switching_a_tool_on_approves_nothing(review: Review) -> None:
+    add_tool(review=review, enabled=False)
 
     MCPTool.objects.enable()
 
@@ -125,6 +90,7 @@ def test_switching_a_changed_tool_on_does_not_approve_it() -> None:
 
 def test_only_a_tool_that_awaits_review_waits_since_some_time() -> None:
     approved, new = add_tool("approved"), add_tool("new", review=Review.NEW)
+    rejected = add_tool("rejected", review=Review.REJECTED)
 
-    assert approved.waiting_since is None
+    assert approved.waiting_since is rejected.waiting_since is None
     assert new.waiting_since == new.changed_at
