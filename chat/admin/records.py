@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
@@ -16,6 +17,7 @@ from chat.rendering import visible_text
 from chat.schema_fields import json_text
 
 from .base import ReadOnlyAdmin, preformatted
+from .trials import MAY_TRY, run_again, try_tool
 
 
 class ServerFilter(admin.SimpleListFilter):
@@ -51,6 +53,23 @@ class CallRecordAdmin(ReadOnlyAdmin):
         *("tool_version", "shown_arguments", "outcome", "shown_error", "milliseconds"),
         *("result_characters", "permission", "decision", "cost"),
     )
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        may_run = obj is not None and obj.tool_id is not None and request.user.has_perm(MAY_TRY)
+        return (*self.fields, "run_again") if may_run else self.fields
+
+    @admin.display(description=_("run again"))
+    def run_again(self, record: CallRecord) -> str:
+        address = reverse("admin:automate_chat_callrecord_again", args=[record.pk])
+        return format_html('<a class="button" href="{}">{}</a>', address, _("Run this call again"))
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        own = [
+            path("try/<int:tool_id>/", view(try_tool), name="automate_chat_callrecord_try"),
+            path("<int:record_id>/again/", view(run_again), name="automate_chat_callrecord_again"),
+        ]
+        return own + super().get_urls()
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm("automate_chat.view_callrecord")

@@ -112,6 +112,12 @@ class CallRecord(models.Model):
         default="",
         help_text=_("Who decided what, where a person was asked."),
     )
+    submission = models.UUIDField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("The admin page's own id for what it sent: sent twice, it is run once."),
+    )
     created_at = models.DateTimeField(_("recorded"), default=timezone.now, db_index=True)
 
     objects = CallRecordQuerySet.as_manager()
@@ -123,6 +129,11 @@ class CallRecord(models.Model):
         indexes = [
             models.Index(
                 fields=["tool", "-created_at", "outcome", "milliseconds"], name="chat_record_tool"
+            )
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["submission", "outcome"], name="chat_record_once_a_submission"
             )
         ]
         permissions = [
