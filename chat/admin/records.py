@@ -39,7 +39,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
     """Looked at with Django's own permission: arguments have lost what looks secret."""
 
     list_display = (
-        *("created_at", "user_name", "server", "name", "outcome", "milliseconds"),
+        *("created_at", "user_name", "server", "name", "came_to", "milliseconds"),
         *("permission", "cost"),
     )
     list_filter = ("outcome", "permission", "origin", ServerFilter)
@@ -50,7 +50,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
     actions = ("export_csv", "export_json")
     fields = (
         *("created_at", "origin", "user_name", "conversation", "call", "server", "name"),
-        *("tool_version", "shown_arguments", "outcome", "shown_error", "milliseconds"),
+        *("tool_version", "shown_arguments", "came_to", "shown_error", "milliseconds"),
         *("result_characters", "permission", "decision", "cost"),
     )
 
@@ -97,7 +97,9 @@ class CallRecordAdmin(ReadOnlyAdmin):
         return visible_text(record.error)
 
     @admin.display(description=_("outcome"), ordering="outcome")
-    def outcome(self, record: CallRecord) -> str:
+    def came_to(self, record: CallRecord) -> str:
+        if record.outcome == ToolCall.Status.RUNNING:
+            return format_html("→ {}", _("Sent"))
         sign = _SIGNS.get(ToolCall.Status(record.outcome), "○")
         return format_html("{} {}", sign, record.get_outcome_display())
 
