@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
-from django.db.models import Case, Count, Q, QuerySet, Sum, Value, When
+from django.db.models import Count, F, Q, QuerySet, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from automate.models import MCPTool
 
-from .models import CallRecord, CallRecordQuerySet, ToolCall
+from .models import CallRecord, ToolCall
 
 USAGE_DAYS = 30
 FAILING_HOURS = 24
@@ -22,7 +22,7 @@ _Status = ToolCall.Status
 SENT = (_Status.SUCCEEDED, _Status.FAILED, _Status.UNKNOWN)
 """The outcomes of calls that reached their server."""
 
-WENT_WRONG = (_Status.FAILED, _Status.UNKNOWN)
+WENT_WRONG = Q(outcome__in=(_Status.FAILED, _Status.UNKNOWN))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +59,15 @@ def tool_usage(tool: MCPTool) -> ToolUsage:
         for row in recent.order_by()
         .annotate(day=TruncDate("created_at"))
         .values("day")
-        .annotate(calls=Count("pk"), errors=Count("pk", _went_wrong()), cost=Sum("cost"))
+        .annotate(calls=Count("pk"), errors=Count("pk", filter=WENT_WRONG), cost=Sum("cost"))
     }
     days = []
     for number in range(USAGE_DAYS):
         day = first + timedelta(days=number)
-        row = by_day.get(day, {})
-        days.append(Day(day, row.get("calls", 0), row.get("errors", 0)))
-    timed = sent.filter(milliseconds__isnull=False).order_by("-created_at")
-    taken = sorted(timed.values_list("milliseconds", flat=True)[:TIMED_CALLS])
+        row = by_day.get(day)
+        days.append(Day(day, row["calls"], row["errors"]) if row else Day(day, 0, 0))
+    timed = sent.order_by("-created_at").values_list("milliseconds", flat=True)[:TIMED_CALLS]
+    taken = sorted(each for each in timed if each is not None)
     return ToolUsage(
         days=days,
         calls=sum(row["calls"] for row in by_day.values()),
@@ -75,7 +75,7 @@ def tool_usage(tool: MCPTool) -> ToolUsage:
         cost=sum((row["cost"] for row in by_day.values()), Decimal(0)),
         p50=percentile(taken, 50),
         p95=percentile(taken, 95),
-        last=sent.order_by("-created_at").first(),
+        last=sent.order_by("-created_at", "-pk").first(),
     )
 
 
@@ -87,18 +87,12 @@ def percentile(ascending: Sequence[int], percent: int) -> int | None:
 
 
 def failing_tools() -> QuerySet[CallRecord, int]:
-    """The keys of tools of whose calls of the last hours half went wrong, or more."""
+    """The keys of tools of whose calls in the last hours half went wrong, or more."""
     since = timezone.now() - timedelta(hours=FAILING_HOURS)
-    found: CallRecordQuerySet = CallRecord.objects.since(since).filter(outcome__in=SENT)
-    wrong = Case(When(_went_wrong(), then=Value(2)), default=Value(0))
-    counted = found.order_by().filter(tool__isnull=False).values("tool")
-    failing = counted.annotate(doubled=Sum(wrong), calls=Count("pk"))
-    return failing.filter(doubled__gte=_calls()).values_list("tool", flat=True)
-
-
-def _went_wrong() -> Q:
-    return Q(outcome__in=WENT_WRONG)
-
-
-def _calls() -> Count:
-    return Count("pk")
+    sent = CallRecord.objects.since(since).filter(outcome__in=SENT, tool__isnull=False)
+    counted = (
+        sent.order_by()
+        .values("tool")
+        .annotate(wrong=Count("pk", filter=WENT_WRONG), all=Count("pk"))
+    )
+    return counted.filter(wrong__gte=F("all") - F("wrong")).values_list("tool", flat=True)

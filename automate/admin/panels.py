@@ -13,13 +13,14 @@ asked for once for all rows of a page, and go into the health badge of a server'
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model
+from django.forms import Media
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
@@ -47,6 +48,8 @@ class Panel:
 
     title: str
     body: SafeString
+    media: Media = field(default_factory=Media)
+    """Its style sheets and scripts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ class Panels(Generic[Row]):
     def __init__(self) -> None:
         self._makers: list[Callable[[HttpRequest, Row], Panel | None]] = []
         self._finders: list[Callable[[Sequence[Row]], Mapping[Any, Fact]]] = []
+        self.list_filters: list[type[admin.SimpleListFilter]] = []
+        """Filters that apps add to the list, after its own."""
 
     def panel(
         self, make: Callable[[HttpRequest, Row], Panel | None]
@@ -113,7 +118,11 @@ class PanelledAdmin(ModelAdmin):
     ) -> HttpResponse:
         if obj is not None:
             context["panels"] = self.panels.panels_of(request, obj)
+            context["media"] = sum((each.media for each in context["panels"]), context["media"])
         return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        return [*super().get_list_filter(request), *self.panels.list_filters]
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """The list, with the facts of all its rows at hand."""

@@ -3,7 +3,7 @@
 Nothing here can be changed.
 """
 
-from . import panels  # noqa: F401  (registers what servers' pages show of calls)
+from . import panels, tool_usage  # noqa: F401  (they add to the pages of servers and tools)
 from .conversations import ConversationAdmin, TurnAdmin
 from .decisions import ApprovalAdmin, QuestionAdmin, ToolGrantAdmin
 from .records import CallRecordAdmin

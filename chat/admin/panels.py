@@ -13,30 +13,28 @@ from django.utils.translation import gettext, ngettext
 
 from automate.admin.panels import Fact, Level, Panel, server_panels
 from automate.models import MCPServer
-from chat.models import ToolCall
+from chat.models import CallRecord, ToolCall
 from chat.rendering import visible_text
+from chat.tool_usage import SENT
 
 LAST_CALLS = 20
 """How many of a server's last calls say how it is."""
 RECENT_CALLS = 10_000
 """How many of the site's last calls are looked through for them, however many there are."""
 
-_Status = ToolCall.Status
-_TRIED = (_Status.SUCCEEDED, _Status.FAILED, _Status.UNKNOWN)
-
 
 @server_panels.facts
 def call_facts(servers: Sequence[MCPServer]) -> Mapping[Any, Fact]:
     """How the last calls of each server went, of those with an outcome."""
-    recent = ToolCall.objects.order_by("-pk").values("pk")[RECENT_CALLS : RECENT_CALLS + 1]
+    recent = CallRecord.objects.order_by("-pk").values("pk")[RECENT_CALLS : RECENT_CALLS + 1]
     by_server = Window(RowNumber(), partition_by="tool__server", order_by=F("pk").desc())
     last = (
-        ToolCall.objects.filter(pk__gt=Coalesce(Subquery(recent), 0))
-        .filter(tool__server__in=[server.pk for server in servers], status__in=_TRIED)
+        CallRecord.objects.filter(pk__gt=Coalesce(Subquery(recent), 0))
+        .filter(tool__server__in=[server.pk for server in servers], outcome__in=SENT)
         .annotate(place=by_server)
         .filter(place__lte=LAST_CALLS)
         .order_by()
-        .values_list("tool__server", "status")
+        .values_list("tool__server", "outcome")
     )
     outcomes: dict[Any, list[str]] = {}
     for server, status in last:
@@ -47,17 +45,17 @@ def call_facts(servers: Sequence[MCPServer]) -> Mapping[Any, Fact]:
 @server_panels.panel
 def last_calls(request: HttpRequest, server: MCPServer) -> Panel | None:
     """The server's last calls; who asked for them is for those alone who may see the audit."""
-    audit = admin.site._registry.get(ToolCall)
+    audit = admin.site._registry.get(CallRecord)
     if audit is None or not audit.has_view_permission(request):
         return None
-    calls = ToolCall.objects.filter(tool__server=server).defer("result", "result_text")
+    calls = CallRecord.objects.filter(tool__server=server, outcome__in=SENT)
     rows = [
         format_html(
             '<tr><td><a href="{}">{}</a></td><td>{}</td><td>{}</td></tr>',
-            reverse("admin:automate_chat_toolcall_change", args=[call.pk]),
-            visible_text(call.function_name),
-            call.get_status_display(),
-            "" if call.seconds is None else gettext("%.2f s") % call.seconds,
+            reverse("admin:automate_chat_callrecord_change", args=[call.pk]),
+            visible_text(call.tool_name),
+            call.get_outcome_display(),
+            "" if call.milliseconds is None else gettext("%d ms") % call.milliseconds,
         )
         for call in calls.order_by("-pk")[:LAST_CALLS]
     ]
@@ -65,14 +63,14 @@ def last_calls(request: HttpRequest, server: MCPServer) -> Panel | None:
         return None
     head = format_html(
         '<tr><th scope="col">{}</th><th scope="col">{}</th><th scope="col">{}</th></tr>',
-        *(gettext("tool"), gettext("status"), gettext("time")),
+        *(gettext("tool"), gettext("outcome"), gettext("time")),
     )
     body = format_html("<table><thead>{}</thead><tbody>{}</tbody></table>", head, _joined(rows))
     return Panel(gettext("Last calls"), body)
 
 
 def _fact(statuses: Sequence[str]) -> Fact:
-    failed = sum(status != _Status.SUCCEEDED for status in statuses)
+    failed = sum(status != ToolCall.Status.SUCCEEDED for status in statuses)
     words = ngettext(
         "The last call: %(well)d went well.",
         "Of the last %(all)d calls %(well)d went well.",

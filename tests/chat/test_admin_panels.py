@@ -12,11 +12,12 @@ from django.urls import reverse
 
 from automate.models import MCPServer, MCPTool
 from chat.admin import panels
-from chat.models import Message, ToolCall, Turn
+from chat.models import CallRecord
 
 pytestmark = pytest.mark.django_db
 
 LIST = "/admin/automate/mcpserver/"
+CALLS = "/admin/automate_chat/callrecord/"
 
 
 def add_tool(slug: str) -> MCPTool:
@@ -24,20 +25,10 @@ def add_tool(slug: str) -> MCPTool:
     return MCPTool.objects.create(server=server, name="search")
 
 
-def add_calls(turn: Turn, tool: MCPTool, statuses: Sequence[str]) -> None:
-    message = Message.objects.create(
-        conversation=turn.conversation, turn=turn, role=Message.Role.ASSISTANT
-    )
-    ToolCall.objects.bulk_create(
-        ToolCall(
-            turn=turn,
-            message=message,
-            tool=tool,
-            call_id=str(number),
-            function_name="<search>\u202e",
-            status=status,
-        )
-        for number, status in enumerate(statuses)
+def add_calls(tool: MCPTool, outcomes: Sequence[str]) -> None:
+    CallRecord.objects.bulk_create(
+        CallRecord(user_name="ann", tool=tool, tool_name="<search>\u202e", outcome=outcome)
+        for outcome in outcomes
     )
 
 
@@ -52,9 +43,9 @@ def add_calls(turn: Turn, tool: MCPTool, statuses: Sequence[str]) -> None:
     ],
 )
 def test_the_badge_is_of_the_last_twenty_calls_that_were_tried(
-    admin_client: Client, ask: Any, statuses: list[str], words: str, badge: str
+    admin_client: Client, statuses: list[str], words: str, badge: str
 ) -> None:
-    add_calls(ask(), add_tool("shop"), statuses)
+    add_calls(add_tool("shop"), statuses)
 
     shown = admin_client.get(LIST).content.decode()
 
@@ -63,17 +54,16 @@ def test_the_badge_is_of_the_last_twenty_calls_that_were_tried(
 
 
 def test_all_servers_of_a_page_take_one_query_for_their_calls(
-    admin_client: Client, ask: Any, monkeypatch: pytest.MonkeyPatch
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turn = ask()
     for number in range(12):
-        add_calls(turn, add_tool(f"s{number}"), ["succeeded", "failed"])
+        add_calls(add_tool(f"s{number}"), ["succeeded", "failed"])
 
     with CaptureQueriesContext(connection) as queries:
         shown = admin_client.get(LIST).content.decode()
 
     assert shown.count("Of the last 2 calls 1 went well.") == 12
-    assert sum("automate_chat_toolcall" in query["sql"] for query in queries) == 1
+    assert sum("automate_chat_callrecord" in query["sql"] for query in queries) == 1
 
     monkeypatch.setattr(panels, "RECENT_CALLS", 3)
     shown = admin_client.get(LIST).content.decode()
@@ -81,10 +71,10 @@ def test_all_servers_of_a_page_take_one_query_for_their_calls(
 
 
 def test_calls_are_shown_to_those_alone_who_may_see_the_audit(
-    admin_client: Client, client: Client, ask: Any, django_user_model: Any
+    admin_client: Client, client: Client, django_user_model: Any
 ) -> None:
     tool = add_tool("shop")
-    add_calls(ask(), tool, ["failed"])
+    add_calls(tool, ["failed"])
     page = reverse("admin:automate_mcpserver_change", args=[tool.server_id])
     viewer = django_user_model.objects.create_user("viewer", is_staff=True)
     viewer.user_permissions.add(Permission.objects.get(codename="view_mcpserver"))
@@ -98,3 +88,38 @@ def test_calls_are_shown_to_those_alone_who_may_see_the_audit(
     assert "<search>" not in of_superuser and "\u202e" not in of_superuser
     assert "The last call: 0 went well." in of_viewer
     assert "Last calls" not in of_viewer
+
+
+def test_a_tools_page_tells_how_it_is_used(admin_client: Client) -> None:
+    tool = add_tool("shop")
+    page = reverse("admin:automate_mcptool_change", args=[tool.pk])
+    assert "It was not called yet." in admin_client.get(page).content.decode()
+    for number in range(1, 101):
+        CallRecord.objects.create(
+            user_name="<ann>",
+            tool=tool,
+            tool_name="search",
+            outcome="failed" if number > 90 else "succeeded",
+            milliseconds=number,
+            cost="0.001",
+        )
+    CallRecord.objects.create(user_name="bob", tool=tool, tool_name="search", outcome="refused")
+
+    with CaptureQueriesContext(connection) as queries:
+        shown = admin_client.get(page).content.decode()
+
+    for words in ("100 in all, 10 went wrong", "50 ms", "95 ms", "0.1000", "&lt;ann&gt;"):
+        assert words in shown, words
+    assert '<svg class="automate-chart"' in shown and "chat/admin.css" in shown
+    assert sum("automate_chat_callrecord" in query["sql"] for query in queries) == 3
+    assert admin_client.get(f"{CALLS}?tool__id__exact={tool.pk}").status_code == 200
+
+
+def test_the_list_finds_the_tools_that_fail(admin_client: Client) -> None:
+    well, badly, idle = add_tool("well"), add_tool("badly"), add_tool("idle")
+    add_calls(well, ["succeeded", "succeeded", "failed", "refused"])
+    add_calls(badly, ["succeeded", "unknown"])
+
+    shown = admin_client.get("/admin/automate/mcptool/?failing=yes").content.decode()
+
+    assert [f"/mcptool/{tool.pk}/" in shown for tool in (well, badly, idle)] == [False, True, False]
