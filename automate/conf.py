@@ -176,6 +176,9 @@ class Settings:
     HEALTH_QUEUE_SECONDS: float = 300.0
     """How long the oldest turn may wait in line before `/healthz` calls the site unavailable."""
 
+    DELETED_CONVERSATION_SECONDS: float = 600.0
+    """How long a deleted conversation can be brought back before a sweep removes it for good."""
+
     CONTEXT_TOKENS: int = 50_000
     """Tokens of the conversation that the model is shown, by estimate; a model may name its own.
     What is longer is summarised, oldest first. System prompt, tools and answer come on top."""

@@ -23,12 +23,13 @@ from automate_llm.exceptions import AutomateError
 from automate_llm.values import InputAnswer
 
 from . import decisions, pages, submission, waiting
+from .api_conversations import router as conversations
 from .api_values import (
+    ERRORS,
     AnswerIn,
     ApprovalIn,
     CallOut,
     DenialIn,
-    ErrorOut,
     GrantOut,
     MessageIn,
     OutcomeIn,
@@ -36,8 +37,6 @@ from .api_values import (
     WaitingOut,
 )
 from .models import Approval, Conversation, Question, ToolCall, ToolGrant, Turn
-
-_ERRORS: Any = {(401, 403, 404, 409, 422): ErrorOut}
 
 
 class StrictParser(Parser):
@@ -70,9 +69,10 @@ api = _API(
     docs=_Docs(),
     urls_namespace="automate-chat-api",
 )
+api.add_router("", conversations)
 
 
-@api.get("waiting", response={200: WaitingOut, **_ERRORS})
+@api.get("waiting", response={200: WaitingOut, **ERRORS})
 def list_waiting(request: HttpRequest) -> WaitingOut:
     """What waits for this person's word, oldest first."""
     return WaitingOut(
@@ -84,7 +84,7 @@ def list_waiting(request: HttpRequest) -> WaitingOut:
     )
 
 
-@api.post("messages", response={201: TurnOut, **_ERRORS})
+@api.post("messages", response={201: TurnOut, **ERRORS})
 def send_message(request: HttpRequest, sent: MessageIn) -> Status[TurnOut]:
     """Say something; the turn that answers it runs on."""
     conversation = None
@@ -102,20 +102,20 @@ def send_message(request: HttpRequest, sent: MessageIn) -> Status[TurnOut]:
     return Status(201, _turn(request, turn.pk))
 
 
-@api.get("turns/{uuid:turn_id}", response={200: TurnOut, **_ERRORS})
+@api.get("turns/{uuid:turn_id}", response={200: TurnOut, **ERRORS})
 def read_turn(request: HttpRequest, turn_id: uuid.UUID) -> TurnOut:
     """A turn with its messages and calls, as it stands."""
     return _turn(request, turn_id)
 
 
-@api.post("turns/{uuid:turn_id}/stop", response={200: TurnOut, **_ERRORS})
+@api.post("turns/{uuid:turn_id}/stop", response={200: TurnOut, **ERRORS})
 def stop_turn(request: HttpRequest, turn_id: uuid.UUID) -> TurnOut:
     """Stop a turn; one that is over stays as it is, one that runs ends a moment later."""
     submission.stop_turn(get_object_or_404(Turn.objects.owned_by(request.user), pk=turn_id))
     return _turn(request, turn_id)
 
 
-@api.post("approvals/{int:approval_id}/approve", response={200: CallOut, **_ERRORS})
+@api.post("approvals/{int:approval_id}/approve", response={200: CallOut, **ERRORS})
 def approve(request: HttpRequest, approval_id: int, sent: ApprovalIn) -> CallOut:
     """Let a call be made, with other arguments where some are sent."""
     approval = _approval(request, approval_id)
@@ -123,7 +123,7 @@ def approve(request: HttpRequest, approval_id: int, sent: ApprovalIn) -> CallOut
     return _call(request, approval.call_id)
 
 
-@api.post("approvals/{int:approval_id}/deny", response={200: CallOut, **_ERRORS})
+@api.post("approvals/{int:approval_id}/deny", response={200: CallOut, **ERRORS})
 def deny(request: HttpRequest, approval_id: int, sent: DenialIn) -> CallOut:
     """Let a call not be made; the assistant is told the reason."""
     approval = _approval(request, approval_id)
@@ -131,7 +131,7 @@ def deny(request: HttpRequest, approval_id: int, sent: DenialIn) -> CallOut:
     return _call(request, approval.call_id)
 
 
-@api.post("questions/{int:question_id}/answer", response={200: CallOut, **_ERRORS})
+@api.post("questions/{int:question_id}/answer", response={200: CallOut, **ERRORS})
 def answer(request: HttpRequest, question_id: int, sent: AnswerIn) -> CallOut:
     """Answer a server's question, or not."""
     owned = Question.objects.owned_by(request.user).select_related("call")
@@ -140,7 +140,7 @@ def answer(request: HttpRequest, question_id: int, sent: AnswerIn) -> CallOut:
     return _call(request, question.call_id)
 
 
-@api.post("calls/{int:call_id}/resolve", response={200: CallOut, **_ERRORS})
+@api.post("calls/{int:call_id}/resolve", response={200: CallOut, **ERRORS})
 def resolve(request: HttpRequest, call_id: int, sent: OutcomeIn) -> CallOut:
     """Say what became of a call whose outcome nobody knows."""
     call = get_object_or_404(ToolCall.objects.owned_by(request.user), pk=call_id)
@@ -148,13 +148,13 @@ def resolve(request: HttpRequest, call_id: int, sent: OutcomeIn) -> CallOut:
     return _call(request, call.pk)
 
 
-@api.get("grants", response={200: list[GrantOut], **_ERRORS})
+@api.get("grants", response={200: list[GrantOut], **ERRORS})
 def list_grants(request: HttpRequest) -> list[GrantOut]:
     """The tools that run for this person without asking, latest first."""
     return [GrantOut.of(each) for each in waiting.grants_of(request.user)]
 
 
-@api.post("grants/{int:grant_id}/revoke", response={200: GrantOut, **_ERRORS})
+@api.post("grants/{int:grant_id}/revoke", response={200: GrantOut, **ERRORS})
 def revoke(request: HttpRequest, grant_id: int) -> GrantOut:
     """Have a tool ask again."""
     owned = ToolGrant.objects.owned_by(request.user).select_related("tool__server")

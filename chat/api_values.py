@@ -38,6 +38,10 @@ class AttachmentIn(Schema):
             raise ValidationError(_("The data of an attachment is not Base64.")) from None
 
 
+ERRORS: Any = {(401, 403, 404, 409, 422): ErrorOut}
+"""What every operation may answer instead of what it is for."""
+
+
 class MessageIn(Schema):
     text: str = ""
     conversation: UUID | None = Field(None, description="Empty: a new conversation.")

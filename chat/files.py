@@ -63,7 +63,9 @@ class StoredFile(models.Model):
 class CallFileQuerySet(models.QuerySet["CallFile"]):
     def owned_by(self, user: Any) -> Self:
         """Files in this person's conversations."""
-        return self.filter(call__turn__conversation__user=user)
+        return self.filter(
+            call__turn__conversation__user=user, call__turn__conversation__deleted_at=None
+        )
 
 
 class CallFile(models.Model):

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet
 from django.urls import NoReverseMatch, reverse
@@ -100,12 +101,34 @@ def may_be_tried_again(turn: Turn) -> bool:
 
 
 def history(user: Any, limit: int | None = RECENT_CONVERSATIONS) -> tuple[list[Period], bool]:
-    """This person's conversations, latest first, and whether there are more than the limit."""
-    found = Conversation.objects.owned_by(user).order_by("-updated_at")
+    """This person's list, pinned ones first, and whether there are more than the limit."""
+    own = Conversation.objects.owned_by(user).current()
+    pinned = list(own.filter(pinned_at__isnull=False).order_by("-pinned_at"))
+    rows, is_cut = _cut(own.filter(pinned_at=None).order_by("-updated_at"), limit)
+    periods = [Period(title, list(group)) for title, group in groupby(rows, _period)]
+    return [Period(_("Pinned"), pinned), *periods] if pinned else periods, is_cut
+
+
+def archived(
+    user: Any, limit: int | None = RECENT_CONVERSATIONS
+) -> tuple[list[Conversation], bool]:
+    """What this person has put away, and whether there is more than the limit."""
+    return _cut(Conversation.objects.owned_by(user).archived(), limit)
+
+
+def deleted(user: Any, conversation_id: str) -> Conversation | None:
+    """The conversation that a page offers to bring back; nothing where that is not possible."""
+    try:
+        wanted = UUID(conversation_id)
+    except ValueError:
+        return None
+    return Conversation.objects.restorable_by(user).filter(pk=wanted).first()
+
+
+def _cut(found: QuerySet[Conversation], limit: int | None) -> tuple[list[Conversation], bool]:
     rows = list(found if limit is None else found[: limit + 1])
     is_cut = limit is not None and len(rows) > limit
-    rows = rows[:limit]
-    return [Period(title, list(group)) for title, group in groupby(rows, _period)], is_cut
+    return rows[:limit], is_cut
 
 
 def _period(conversation: Conversation) -> str:

@@ -27,7 +27,10 @@ _LOOKS = 3
 
 
 class TurnInProgress(Exception):
-    """The assistant is still answering in this conversation; nothing was stored."""
+    """The assistant is still answering in this conversation; nothing was stored.
+
+    So it is, too, where the conversation was deleted at the same moment.
+    """
 
 
 def send_message(
@@ -114,7 +117,8 @@ def _cancelled_idle(turn: Turn) -> bool:
 
 
 def _sent_before(user: Any, submission: UUID) -> Turn | None:
-    return Turn.objects.owned_by(user).filter(submission=submission).first()
+    # Also in a deleted conversation: what was sent there once must not begin a second one.
+    return Turn.objects.filter(conversation__user=user, submission=submission).first()
 
 
 def _begin(conversation: Conversation, submission: UUID, model: str) -> Turn:
@@ -128,7 +132,10 @@ def _begin(conversation: Conversation, submission: UUID, model: str) -> Turn:
             )
     except IntegrityError:
         raise TurnInProgress(_in_progress(conversation)) from None
-    Conversation.objects.filter(pk=conversation.pk).update(updated_at=timezone.now(), model=model)
+    # Whoever deletes it waits for this row, or is waited for, so no turn begins unseen.
+    kept = Conversation.objects.filter(pk=conversation.pk, deleted_at=None)
+    if not kept.update(updated_at=timezone.now(), archived_at=None, model=model):
+        raise TurnInProgress(_("This conversation was deleted."))
     submit_turn(turn)
     return turn
 

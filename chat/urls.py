@@ -2,16 +2,24 @@
 
 from django.urls import path
 
-from . import api_door, decision_views, downloads, streams, views
+from . import api_door, decision_views, downloads, filing_views, streams, views
+from .filing_views import CHANGES
+
+_ONE = "conversations/<uuid:conversation_id>"
 
 app_name = "chat"
 urlpatterns = [
     path("", views.index, name="index"),
     path("send/", views.send, name="send"),
     path("conversations/", views.conversations, name="conversations"),
-    path("conversations/<uuid:conversation_id>/", views.conversation, name="conversation"),
-    path("conversations/<uuid:conversation_id>/send/", views.send, name="send"),
-    path("conversations/<uuid:conversation_id>/delete/", views.delete, name="delete"),
+    path(f"{_ONE}/", views.conversation, name="conversation"),
+    path(f"{_ONE}/send/", views.send, name="send"),
+    path(f"{_ONE}/manage/", filing_views.manage, name="manage"),
+    path(f"{_ONE}/rename/", filing_views.rename, name="rename"),
+    *(path(f"{_ONE}/{name}/", filing_views.change, {"change": name}, name) for name in CHANGES),
+    path(f"{_ONE}/delete/", filing_views.delete, name="delete"),
+    path(f"{_ONE}/restore/", filing_views.restore, name="restore"),
+    path("archived/", filing_views.archived, name="archived"),
     path("files/<int:file_id>/", downloads.file, name="file"),
     path("attachments/<int:attachment_id>/", downloads.attachment, name="attachment"),
     path("turns/<uuid:turn_id>/events/", streams.events, name="events"),

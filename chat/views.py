@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import reswap, retarget, trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
@@ -32,7 +32,7 @@ _NOT_STORED = gettext_noop("The site could not store your message, so it was not
 @require_GET
 @chat_page
 def index(request: HttpRequest) -> HttpResponse:
-    """A new conversation."""
+    """A new conversation; after one was deleted, with the way to undo that."""
     return _new_conversation(request, draft=request.GET.get("draft", "")[:MAX_DRAFT_CHARACTERS])
 
 
@@ -41,7 +41,7 @@ def index(request: HttpRequest) -> HttpResponse:
 def conversation(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
     """A conversation as it stands; an answer under way goes on by the stream of its turn."""
     executor().start()  # after a restart, the first look finds what the last process left
-    return conversation_page(request, _owned_conversation(request, conversation_id))
+    return conversation_page(request, owned_conversation(request, conversation_id))
 
 
 @require_GET
@@ -58,7 +58,7 @@ def conversations(request: HttpRequest) -> HttpResponse:
 @chat_page
 def send(request: HttpRequest, conversation_id: uuid.UUID | None = None) -> HttpResponse:
     """Store a message and begin the turn that answers it."""
-    existing = _owned_conversation(request, conversation_id) if conversation_id else None
+    existing = owned_conversation(request, conversation_id) if conversation_id else None
     form = MessageForm(request.POST)
     try:
         turn = send_message(
@@ -106,20 +106,8 @@ def stop(request: HttpRequest, turn_id: uuid.UUID) -> HttpResponse:
     return _to_conversation(turn.conversation)
 
 
-@require_http_methods(["GET", "POST"])
-@chat_page
-def delete(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
-    """Ask whether the conversation should go for good, and delete it on yes."""
-    doomed = _owned_conversation(request, conversation_id)
-    is_answering = doomed.turns.unfinished().exists()
-    if request.method == "POST" and not is_answering:
-        doomed.delete()
-        return redirect("chat:index")
-    context = {"conversation": doomed, "is_answering": is_answering}
-    return render(request, "chat/delete.html", context | history_context(request))
-
-
-def _owned_conversation(request: HttpRequest, conversation_id: uuid.UUID) -> Conversation:
+def owned_conversation(request: HttpRequest, conversation_id: uuid.UUID) -> Conversation:
+    """A conversation of this person; everybody else's is not found."""
     return get_object_or_404(Conversation.objects.owned_by(request.user), pk=conversation_id)
 
 
@@ -146,6 +134,7 @@ def _new_conversation(
         "draft": draft,
         "error": error,
         "submission": uuid.uuid4(),
+        "deleted": pages.deleted(request.user, request.GET.get("deleted", "")),
     }
     context |= history_context(request)
     return render(request, "chat/conversation.html", context, status=status)

@@ -14,11 +14,15 @@ from .base import USERNAME, ReadOnlyAdmin
 
 @admin.register(Conversation)
 class ConversationAdmin(ReadOnlyAdmin):
-    list_display = ("title", "user", "turn_count", "created_at", "updated_at")
+    list_display = ("title", "user", "turn_count", "created_at", "updated_at", "deleted_at")
+    list_filter = (("deleted_at", admin.EmptyFieldListFilter),)
     list_select_related = ("user",)
     search_fields = ("title", f"user__{USERNAME}")
     date_hierarchy = "updated_at"
-    fields = ("user", "title", "created_at", "updated_at")
+    fields = (
+        *("user", "title", "titled_at", "created_at", "updated_at"),
+        *("pinned_at", "archived_at", "deleted_at"),
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Conversation]:
         return Conversation.objects.annotate(turn_count=Count("turns"))

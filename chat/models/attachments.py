@@ -14,7 +14,7 @@ from .conversations import Message
 class AttachmentQuerySet(models.QuerySet["Attachment"]):
     def owned_by(self, user: Any) -> Self:
         """Files in this person's conversations."""
-        return self.filter(message__conversation__user=user)
+        return self.filter(message__conversation__user=user, message__conversation__deleted_at=None)
 
 
 class Attachment(models.Model):

@@ -20,7 +20,7 @@ from .turns import Turn
 class ToolCallQuerySet(models.QuerySet["ToolCall"]):
     def owned_by(self, user: Any) -> Self:
         """Calls in this person's conversations."""
-        return self.filter(turn__conversation__user=user)
+        return self.filter(turn__conversation__user=user, turn__conversation__deleted_at=None)
 
     def unfinished(self) -> Self:
         """Calls that have no outcome yet."""

@@ -11,8 +11,20 @@ from django.utils.translation import gettext_lazy as _
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
     def owned_by(self, user: Any) -> Self:
-        """Conversations of this person; everybody else's do not exist for them."""
-        return self.filter(user=user)
+        """Conversations of this person; deleted ones and everybody else's do not exist for them."""
+        return self.filter(user=user, deleted_at=None)
+
+    def restorable_by(self, user: Any) -> Self:
+        """Conversations that this person has deleted, as long as they are still there."""
+        return self.filter(user=user, deleted_at__isnull=False)
+
+    def current(self) -> Self:
+        """Conversations that nobody has put away."""
+        return self.filter(archived_at=None)
+
+    def archived(self) -> Self:
+        """Conversations that were put away, the last one first."""
+        return self.filter(archived_at__isnull=False).order_by("-archived_at")
 
 
 class Conversation(models.Model):
@@ -23,6 +35,12 @@ class Conversation(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="conversations"
     )
     title = models.CharField(_("title"), max_length=120, blank=True, default="")
+    titled_at = models.DateTimeField(
+        _("titled"),
+        null=True,
+        blank=True,
+        help_text=_("When its person gave it this title; empty: it was made from what was said."),
+    )
     summary = models.OneToOneField(
         "automate_chat.Summary",
         on_delete=models.SET_NULL,
@@ -41,6 +59,19 @@ class Conversation(models.Model):
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), default=timezone.now)
+    pinned_at = models.DateTimeField(
+        _("pinned"), null=True, blank=True, help_text=_("Since when it stands first in the list.")
+    )
+    archived_at = models.DateTimeField(
+        _("archived"), null=True, blank=True, help_text=_("Since when it is not in the list.")
+    )
+    deleted_at = models.DateTimeField(
+        _("deleted"),
+        null=True,
+        blank=True,
+        db_index=True,
+        help_text=_("Since when it does not exist for its person; a sweep removes it later."),
+    )
 
     objects = ConversationQuerySet.as_manager()
 
@@ -48,7 +79,12 @@ class Conversation(models.Model):
         verbose_name = _("conversation")
         verbose_name_plural = _("conversations")
         ordering = ["-updated_at"]
-        indexes = [models.Index(fields=["user", "-updated_at"], name="chat_conversation_recent")]
+        indexes = [
+            models.Index(
+                fields=["user", "archived_at", "-updated_at"], name="chat_conversation_recent"
+            ),
+            models.Index(fields=["user", "pinned_at"], name="chat_conversation_pinned"),
+        ]
 
     def __str__(self) -> str:
         return self.title or str(_("New conversation"))

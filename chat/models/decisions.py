@@ -39,7 +39,9 @@ class ApprovalQuerySet(models.QuerySet["Approval"]):
     def visible_to(self, user: Any) -> Self:
         """Approvals that this person may know of: those they may decide, and all their own."""
         decidable = Approval.objects.decidable_by(user).values("pk")
-        return self.filter(Q(user=user) | Q(pk__in=decidable))
+        return self.filter(
+            Q(user=user) | Q(pk__in=decidable), call__turn__conversation__deleted_at=None
+        )
 
 
 class Approval(models.Model):
@@ -149,8 +151,8 @@ class Approval(models.Model):
 
 class ToolGrantQuerySet(models.QuerySet["ToolGrant"]):
     def owned_by(self, user: Any) -> Self:
-        """Grants that this person has given."""
-        return self.filter(user=user)
+        """Grants that this person has given, for all conversations or for one that is there."""
+        return self.filter(user=user, conversation__deleted_at=None)
 
     def in_force(self) -> Self:
         """Grants that their person has not taken back."""
@@ -213,7 +215,9 @@ class QuestionQuerySet(models.QuerySet["Question"]):
 
     def owned_by(self, user: Any) -> Self:
         """Questions to this person."""
-        return self.filter(call__turn__conversation__user=user)
+        return self.filter(
+            call__turn__conversation__user=user, call__turn__conversation__deleted_at=None
+        )
 
 
 class Question(models.Model):

@@ -30,7 +30,7 @@ def shared_now() -> datetime:
 class TurnQuerySet(models.QuerySet["Turn"]):
     def owned_by(self, user: Any) -> Self:
         """Turns in this person's conversations."""
-        return self.filter(conversation__user=user)
+        return self.filter(conversation__user=user, conversation__deleted_at=None)
 
     def unfinished(self) -> Self:
         """Turns that still have something to do."""

@@ -274,7 +274,7 @@ def test_a_deleted_conversation_takes_its_files_with_it_unless_another_has_them(
     attach_files(_a_call(other), [File(PNG, "image/png")])
 
     with django_capture_on_commit_callbacks(execute=True):
-        person.post(reverse("chat:delete", args=[first.turn.conversation_id]))
+        first.turn.conversation.delete()
     assert len(files_below(folder)) == StoredFile.objects.count() == 1
     with django_capture_on_commit_callbacks(execute=True):
         Conversation.objects.all().delete()

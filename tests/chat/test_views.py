@@ -15,6 +15,8 @@ from .rows import put
 
 pytestmark = pytest.mark.django_db
 
+FILING = ("rename", "pin", "unpin", "archive", "unarchive", "delete", "restore")
+
 
 @pytest.fixture
 def person(client: Client, user: Any) -> Client:
@@ -49,8 +51,8 @@ def addresses(turn: Turn) -> list[tuple[str, str]]:
     return [
         ("get", reverse("chat:conversation", args=[conversation])),
         ("post", reverse("chat:send", args=[conversation])),
-        ("get", reverse("chat:delete", args=[conversation])),
-        ("post", reverse("chat:delete", args=[conversation])),
+        ("get", reverse("chat:manage", args=[conversation])),
+        *(("post", reverse(f"chat:{each}", args=[conversation])) for each in FILING),
         ("get", reverse("chat:events", args=[turn.pk])),
         ("post", reverse("chat:stop", args=[turn.pk])),
         ("post", reverse("chat:retry", args=[turn.pk])),
@@ -61,7 +63,9 @@ def test_another_persons_conversation_does_not_exist(stranger: Client, ask: Any)
     turn = ask()
 
     statuses = {
-        address: getattr(stranger, method)(address, {"text": "Mine now"}).status_code
+        address: getattr(stranger, method)(
+            address, {"text": "Mine now", "title": "Mine"}
+        ).status_code
         for method, address in addresses(turn)
     }
     turn.refresh_from_db()
@@ -283,34 +287,13 @@ def test_only_the_last_turn_is_tried_again(person: Client, ask: Any) -> None:
     assert Turn.objects.count() == 2
 
 
-def test_a_conversation_is_deleted_after_a_question(person: Client, ask: Any) -> None:
-    turn = end(ask("Forget me"))
-    address = reverse("chat:delete", args=[turn.conversation_id])
-
-    question = person.get(address).content.decode()
-    assert "Delete this conversation?" in question
-    assert Conversation.objects.exists()
-    person.post(address)
-
-    assert not Conversation.objects.exists()
-    assert not Message.objects.exists()
-
-
-def test_a_conversation_is_not_deleted_under_an_answer(person: Client, ask: Any) -> None:
-    turn = ask()
-
-    answer = person.post(reverse("chat:delete", args=[turn.conversation_id]))
-
-    assert "Stop the answer first" in answer.content.decode()
-    assert Conversation.objects.exists()
-
-
 def test_every_page_stands_under_the_content_policy(person: Client, ask: Any) -> None:
     turn = end(ask())
     pages = [
         reverse("chat:index"),
         reverse("chat:conversation", args=[turn.conversation_id]),
-        reverse("chat:delete", args=[turn.conversation_id]),
+        reverse("chat:manage", args=[turn.conversation_id]),
+        reverse("chat:archived"),
         reverse("chat:conversations"),
         reverse("login"),
     ]

@@ -64,7 +64,7 @@ def test_the_command_puts_turns_of_dead_processes_in_line_and_begins_none_itself
     turn.refresh_from_db()
     assert turn.status == Turn.Status.QUEUED
     assert said.getvalue().strip() == (
-        "1 recovered, 0 expired, 1 in line, 0 of them handed over again."
+        "1 recovered, 0 expired, 0 removed, 1 in line, 0 of them handed over again."
     )
     assert server.requests == []
 

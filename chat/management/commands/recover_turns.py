@@ -12,8 +12,9 @@ from chat.sweeping import sweep
 class Command(BaseCommand):
     help = (
         "Sweeps once: takes the turns of dead processes back, ends approvals that nobody gave in "
-        "time, and hands turns that were forgotten to the executor. Every process with an executor "
-        "does the same by itself; this is for a timer of the system, or for a look by hand."
+        "time, removes conversations that were deleted, and hands turns that were forgotten to the "
+        "executor. Every process with an executor does the same by itself; this is for a timer of "
+        "the system, or for a look by hand."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -29,6 +30,7 @@ class Command(BaseCommand):
             self.stdout.write(
                 self.style.SUCCESS(
                     f"{swept.recovered} recovered, {swept.expired} expired, "
-                    f"{len(swept.queued)} in line, {handed_over} of them handed over again."
+                    f"{swept.purged} removed, {len(swept.queued)} in line, "
+                    f"{handed_over} of them handed over again."
                 )
             )

@@ -3,6 +3,7 @@
 import { addCopyButtons } from "./code.js";
 import * as composer from "./composer.js";
 import * as decisions from "./decisions.js";
+import * as history from "./history.js";
 import * as scroll from "./scroll.js";
 import * as theme from "./theme-button.js";
 import { TurnStream } from "./stream.js";
@@ -25,6 +26,7 @@ function followAll() {
 }
 
 theme.start();
+history.start();
 scroll.start();
 composer.start();
 decisions.start();
