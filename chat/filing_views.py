@@ -21,10 +21,11 @@ from .views import history_context, owned_conversation
 CHANGES: dict[str, tuple[Callable[[Conversation], None], str]] = {
     "pin": (filing.pin, gettext_noop("Pinned.")),
     "unpin": (filing.unpin, gettext_noop("No longer pinned.")),
-    "archive": (filing.archive, gettext_noop("Archived.")),
+    "archive": (filing.archive, ""),
     "unarchive": (filing.unarchive, gettext_noop("Back in the list.")),
 }
-"""What `change` can do, each at an address of that name, with the words for it when it is done."""
+"""What `change` can do, each at an address of that name, with the words for it when it is done;
+none where an undo is offered instead."""
 
 
 @require_GET
@@ -54,7 +55,7 @@ def rename(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
         filing.rename(named, title)
     except ValidationError as refusal:
         return _manage(request, named, title, " ".join(refusal.messages), 422)
-    return _done(request, named, _("Renamed."))
+    return _done(request, named, told=_("Renamed."))
 
 
 @require_POST
@@ -64,7 +65,9 @@ def change(request: HttpRequest, conversation_id: UUID, change: str) -> HttpResp
     changed = owned_conversation(request, conversation_id)
     act, words = CHANGES[change]
     act(changed)
-    return _done(request, changed, _(words))
+    if words:
+        return _done(request, changed, told=_(words))
+    return _done(request, changed, undone=changed, undo="chat:unarchive")
 
 
 @require_POST
@@ -75,7 +78,7 @@ def delete(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     filing.delete(doomed)
     page = HtmxDetails(request)
     if page and not _is_shown(page, doomed):
-        return _told(request, {"deleted": doomed})
+        return _told(request, undone=doomed, undo="chat:restore")
     address = f"{reverse('chat:index')}?deleted={doomed.pk}"
     return HttpResponseClientRedirect(address) if page else redirect(address)
 
@@ -87,7 +90,7 @@ def restore(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     kept = get_object_or_404(Conversation, pk=conversation_id, user=request.user)
     filing.restore(kept)
     if HtmxDetails(request):
-        return _told(request, {"told": _("It is back.")})
+        return _told(request, told=_("It is back."))
     return _to(kept)
 
 
@@ -107,16 +110,16 @@ def _manage(
     return reswap(retarget(menu, "closest .menu-panel"), "innerHTML") if error else menu
 
 
-def _done(request: HttpRequest, changed: Conversation, words: str) -> HttpResponse:
+def _done(request: HttpRequest, changed: Conversation, **said: object) -> HttpResponse:
     page = HtmxDetails(request)
     if not page:
         return _to(changed)
     shown = changed if _is_shown(page, changed) else None
-    return _told(request, {"told": words, "conversation": shown})
+    return _told(request, conversation=shown, **said)
 
 
-def _told(request: HttpRequest, context: dict[str, object]) -> HttpResponse:
-    response = render(request, "chat/partials/told.html", context)
+def _told(request: HttpRequest, **said: object) -> HttpResponse:
+    response = render(request, "chat/partials/told.html", said)
     return trigger_client_event(response, "conversations-changed")
 
 

@@ -134,7 +134,8 @@ def _new_conversation(
         "draft": draft,
         "error": error,
         "submission": uuid.uuid4(),
-        "deleted": pages.deleted(request.user, request.GET.get("deleted", "")),
+        "undone": pages.deleted(request.user, request.GET.get("deleted", "")),
+        "undo": "chat:restore",
     }
     context |= history_context(request)
     return render(request, "chat/conversation.html", context, status=status)

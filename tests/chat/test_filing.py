@@ -120,7 +120,9 @@ def test_what_is_done_in_the_menu_is_told_and_the_bar_follows_on_its_own_page(
     here = do(person, "archive", conversation, headers=HTMX | shown)
     elsewhere = do(person, "pin", conversation, headers=HTMX)
 
-    assert "Archived." in here.content.decode()
+    assert "is in the archive now" in here.content.decode()
+    assert reverse("chat:unarchive", args=[conversation.pk]) in here.content.decode()
+    assert "Pinned." in elsewhere.content.decode()
     assert 'id="bar-conversation"' in here.content.decode()
     assert 'id="bar-conversation"' not in elsewhere.content.decode()
     assert "conversations-changed" in here.headers["HX-Trigger"]

@@ -78,7 +78,9 @@ def rows_of_every_page(user: Any) -> dict[str, str]:
         "question": _address(_questioning(user)),
         "failed": _address(_failing(user)),
         "inbox": reverse("chat:inbox"),
-        "delete": reverse("chat:delete", args=[talk.pk]),
+        "manage": reverse("chat:manage", args=[talk.pk]),
+        "archived": reverse("chat:archived"),
+        "deleted": f"{reverse('chat:index')}?deleted={_put_away(user).pk}",
         "accounts": reverse("automate:accounts"),
         "login": reverse("login"),
         "missing": "/chat/nothing-is-here/",
@@ -254,6 +256,13 @@ def _failing(user: Any) -> Conversation:
     return talk
 
 
+def _put_away(user: Any) -> Conversation:
+    """One conversation in the archive, and one that was deleted, which is returned."""
+    now = timezone.now()
+    Conversation.objects.create(user=user, title="Old orders of mugs", archived_at=now)
+    return Conversation.objects.create(user=user, title="Wrong order", deleted_at=now)
+
+
 def _earlier_talks(user: Any) -> None:
     for days, title in enumerate(("A" * 80, "Weekly report", "شراء أكواب زرقاء", "Old orders")):
         talk = Conversation.objects.create(user=user, title=title)
@@ -291,13 +300,23 @@ class Shown:
 
 
 def _open_all_cards(page: Any) -> None:
-    page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+    page.evaluate("document.querySelectorAll('main details').forEach((each) => (each.open = true))")
 
 
 def _open_drawer(page: Any) -> None:
     if page.locator(".drawer-open").is_visible():
         page.click(".drawer-open")
     page.wait_for_selector("#drawer", state="visible")
+
+
+def _open_menus(page: Any) -> None:
+    """The menu in the bar and, where the list stands beside the page, the first one in it."""
+    page.click(".bar-conversation summary")
+    page.wait_for_selector(".bar-conversation [data-manage]")
+    if page.locator("#drawer").is_visible():
+        page.hover(".period li")
+        page.click(".period li summary")
+        page.wait_for_selector(".period [data-manage]")
 
 
 EVERY_PAGE = (
@@ -310,7 +329,10 @@ EVERY_PAGE = (
     Shown("question", ready="[data-followed] .ask-form"),
     Shown("failed", act=_open_all_cards),
     Shown("inbox"),
-    Shown("delete"),
+    Shown("conversation", act=_open_menus),
+    Shown("manage"),
+    Shown("archived"),
+    Shown("deleted"),
     Shown("accounts", ready="h1"),
     Shown("login", ready="[name=password]", logged_in=False),
     Shown("missing", ready="h1"),

@@ -1,6 +1,7 @@
 // The list of conversations: menus that close, focus that stays, and what was done, told.
 
 const history = document.getElementById("history");
+const drawer = document.getElementById("drawer");
 const told = document.getElementById("told");
 let focused = "";
 
@@ -29,6 +30,10 @@ function onSwap(event) {
 }
 
 function onSwapped(event) {
+  // On a phone the list lies over the place where the way back is offered.
+  if (event.detail.target === told && told.querySelector("[data-undo]") && drawer.matches(":popover-open")) {
+    drawer.hidePopover();
+  }
   if (event.detail.target !== history || !focused) return;
   const row = history.querySelector(`[data-conversation="${CSS.escape(focused)}"] summary`);
   (row ?? told.querySelector("[data-undo]") ?? history.querySelector("a"))?.focus();
