@@ -321,7 +321,7 @@ def test_a_long_conversation_takes_a_fixed_number_of_queries(
     for number in range(20):
         turn = end(ask(f"Question {number}", turn.conversation))
 
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(11):
         page = person.get(reverse("chat:conversation", args=[turn.conversation_id]))
 
     assert page.content.decode().count('<section class="turn"') == 21
