@@ -42,6 +42,17 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
+def let_go_of_database() -> None:
+    """Give this thread's connection back before a wait for a model, a tool or a server.
+
+    To the pool where the site has one; else it is closed, unless `CONN_MAX_AGE` says that it is
+    to be kept. SQLite has none to save, and a transaction under way keeps the one that it has.
+    """
+    for connection in connections.all(initialized_only=True):
+        if connection.vendor != "sqlite" and not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
+
+
 @contextmanager
 def briefly_connected(alias: str) -> Iterator[None]:
     """Use the database; a thread that had no connection before, such as a tool call's, has none

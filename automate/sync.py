@@ -23,11 +23,12 @@ from automate_llm.values import Connection, Discovery
 from .asking import Found, ask, without_secrets
 from .compiled import CompiledQuery, Place
 from .conf import conf
-from .databases import statements_of_any_length
+from .databases import let_go_of_database, statements_of_any_length
 from .freshness import due_at
 from .models import MCPServer, MCPTool, MCPToolVersion, OAuthToken
 from .offering_sync import store_offerings
 from .statements import insert_rows, update_rows
+from .sync_changes import note_changes
 from .sync_plan import SyncPlan, SyncReport, plan_sync
 
 __all__ = ["SyncReport", "sync_server", "sync_servers"]
@@ -62,8 +63,22 @@ _EDITED = "It was edited while it was asked; sync it again."
 
 
 def sync_server(server: MCPServer, *, user: User | None = None) -> SyncReport:
-    """Bring one server's tools up to date; whatever goes wrong stands in the report."""
-    return sync_servers([server], user=user)[0]
+    """Bring one server's tools up to date; whatever goes wrong stands in the report.
+
+    The calling thread asks it, and holds no connection to the database meanwhile.
+    """
+    digest = _known_digests([server]).get(server.pk, "")
+    try:
+        connection = server.connection(_asking(server, user))
+    except MCPClientError as exc:
+        return _failed(server, str(exc))
+    let_go_of_database()
+    answer: Future[Found] = Future()
+    try:
+        answer.set_result(ask(connection, server.chosen_protocol, digest))
+    except Exception as exc:
+        answer.set_exception(exc)
+    return _taken(server, connection, answer)
 
 
 def sync_servers(
@@ -100,6 +115,7 @@ def sync_servers(
                 digest = known.get(server.pk, "")
                 answer = pool.submit(ask, connection, server.chosen_protocol, digest)
                 asked[answer] = position, connection
+        let_go_of_database()
         for answer in as_completed(list(asked)):
             position, connection = asked.pop(answer)
             finished(position, _taken(servers[position], connection, answer))
@@ -132,7 +148,9 @@ def _taken(server: MCPServer, connection: Connection, answer: Future[Found]) -> 
         report = _store(server, found.discovery)
         if report.error:
             return report
-        return replace(report, beside=store_offerings(server, found, is_first=is_first))
+        report = replace(report, beside=store_offerings(server, found, is_first=is_first))
+        note_changes(server, report)
+        return report
     except MCPClientError as exc:
         return _failed(server, without_secrets(str(exc), connection))
     except Exception:
@@ -202,6 +220,7 @@ def _server_facts(discovery: Discovery) -> dict[str, Any]:
         "due_at": due_at(discovery.ttl),
         "last_synced": timezone.now(),
         "last_error": "",
+        "failed_syncs": 0,
     }
 
 

@@ -8,22 +8,14 @@ from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connec
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from automate.conf import conf
+from automate.databases import let_go_of_database
+
+__all__ = ["lasting", "let_go_of_database"]
 
 AWAY_SECONDS = 20.0
 """How long a turn waits for the database, where its lease is not shorter."""
 
 T = TypeVar("T")
-
-
-def let_go_of_database() -> None:
-    """Give this thread's connection back before a wait for a model or a tool.
-
-    To the pool where the site has one; else it is closed, unless `CONN_MAX_AGE` says that it is
-    to be kept. SQLite has none to save, and a transaction under way keeps the one that it has.
-    """
-    for connection in connections.all(initialized_only=True):
-        if connection.vendor != "sqlite" and not connection.in_atomic_block:
-            connection.close_if_unusable_or_obsolete()
 
 
 def lasting(work: Callable[[], T]) -> T:

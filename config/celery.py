@@ -13,6 +13,8 @@ app.autodiscover_tasks()
 
 @app.on_after_finalize.connect  # type: ignore[untyped-decorator]
 def _schedule(sender: Celery, **kwargs: object) -> None:
-    from chat.executors.celery import beat_schedule  # the apps are loaded only now
+    # The apps are loaded only now.
+    from automate.tasks import beat_schedule as syncs
+    from chat.executors.celery import beat_schedule as sweeps
 
-    sender.conf.beat_schedule = beat_schedule()
+    sender.conf.beat_schedule = sweeps() | syncs()

@@ -69,6 +69,9 @@ def _of_breaker(server: MCPServer) -> Iterator[Fact]:
 
 def _of_sync(server: MCPServer) -> Iterator[Fact]:
     if server.last_error:
-        yield Fact(gettext("The last sync failed."), Level.BAD)
+        words = ngettext(
+            "The last sync failed.", "The last %d syncs failed.", max(1, server.failed_syncs)
+        )
+        yield Fact(words.replace("%d", str(server.failed_syncs)), Level.BAD)
     elif server.last_synced is not None:
         yield Fact(gettext("The last sync went well."))

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
-from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm, Script
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -15,7 +14,6 @@ from django.utils.translation import gettext_lazy as _
 from automate.accounts import forget_all
 from automate.models import MCPServer
 from automate.secrets import masked_secret
-from automate.sync import sync_servers
 from automate_llm.exceptions import MCPClientError
 
 from .forms import MCPServerForm
@@ -25,6 +23,7 @@ from .panels import PanelledAdmin, server_panels
 from .policy import warn_of_permission
 from .probing import ProbingAdmin
 from .rules import RuleInline
+from .syncing import SyncingAdmin
 
 if TYPE_CHECKING:
     Form = ModelForm[MCPServer]
@@ -33,7 +32,7 @@ else:
 
 
 @admin.register(MCPServer)
-class MCPServerAdmin(ProbingAdmin, PanelledAdmin):
+class MCPServerAdmin(ProbingAdmin, SyncingAdmin, PanelledAdmin):
     panels = server_panels
     form = MCPServerForm
     inlines = (MCPServerOAuthInline, RuleInline)
@@ -42,7 +41,7 @@ class MCPServerAdmin(ProbingAdmin, PanelledAdmin):
         "enabled",
         "health",
         "status",
-        "last_synced",
+        "sync",
         "tools_usable",
         "endpoint_url",
         "slug",
@@ -79,11 +78,15 @@ class MCPServerAdmin(ProbingAdmin, PanelledAdmin):
 
     class Media:
         css: ClassVar[dict[str, list[str]]] = {"all": ["automate/admin.css"]}
-        js = (Script("automate/server-form.js", type="module"),)
+        js = (
+            Script("automate/server-form.js", type="module"),
+            Script("automate/sync-states.js", type="module"),
+        )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[MCPServer]:
         counted = MCPServer.objects.with_tool_counts().with_account_counts()
-        return counted.order_by("name", "pk")
+        states = counted.select_related("sync_state__asked_by").defer("sync_state__changes")
+        return states.order_by("name", "pk")
 
     def get_fieldsets(self, request: HttpRequest, obj: MCPServer | None = None) -> Any:
         editable = obj is None or self.has_change_permission(request, obj)
@@ -146,10 +149,6 @@ class MCPServerAdmin(ProbingAdmin, PanelledAdmin):
     def status(self, server: MCPServer) -> str:
         return server_status(server)
 
-    @admin.action(description=_("Sync tools from selected servers"), permissions=["change"])
-    def sync_tools(self, request: HttpRequest, queryset: QuerySet[MCPServer]) -> None:
-        self._sync(request, list(queryset))
-
     @admin.action(description=_("Switch on selected servers"), permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[MCPServer]) -> None:
         self._switch(request, queryset, enabled=True)
@@ -192,8 +191,7 @@ class MCPServerAdmin(ProbingAdmin, PanelledAdmin):
         self, request: HttpRequest, server: MCPServer, response: HttpResponse
     ) -> HttpResponse:
         if "_sync" in request.POST:
-            # Not before the commit: the network must not keep the database waiting.
-            transaction.on_commit(lambda: self._sync(request, [server]))
+            self.begin_sync(request, [server])
             page = "admin:automate_mcpserver_change"
             return HttpResponseRedirect(
                 reverse(page, args=[server.pk], current_app=self.admin_site.name)
@@ -210,17 +208,6 @@ class MCPServerAdmin(ProbingAdmin, PanelledAdmin):
                 messages.INFO,
             )
         return response
-
-    def _sync(self, request: HttpRequest, servers: list[MCPServer]) -> None:
-        reports = sync_servers(servers, user=request.user)
-        for server, report in zip(servers, reports, strict=True):
-            imperfect = report.skipped or report.waiting or report.beside.warning
-            level = messages.WARNING if imperfect else messages.SUCCESS
-            self.message_user(
-                request,
-                f"{server}: {report.summary}",
-                messages.ERROR if report.error else level,
-            )
 
     def _switch(
         self, request: HttpRequest, queryset: QuerySet[MCPServer], *, enabled: bool

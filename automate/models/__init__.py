@@ -4,6 +4,7 @@ from .oauth import MCPServerOAuth, OAuthToken, OAuthTokenQuerySet
 from .offerings import MCPPrompt, MCPResource, OfferingQuerySet
 from .rules import ToolRule, ToolRuleQuerySet
 from .servers import MCPServer, MCPServerQuerySet
+from .syncs import ServerSync, ServerSyncQuerySet
 from .tools import MCPTool, MCPToolQuerySet
 from .versions import MCPToolVersion, MCPToolVersionQuerySet, ToolReview
 
@@ -21,6 +22,8 @@ __all__ = [
     "OAuthTokenQuerySet",
     "OfferingQuerySet",
     "ToolReview",
+    "ServerSync",
+    "ServerSyncQuerySet",
     "ToolRule",
     "ToolRuleQuerySet",
 ]

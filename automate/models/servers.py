@@ -8,7 +8,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import DatabaseError, models, router
-from django.db.models import Case, Count, OuterRef, Q, Subquery, Value, When
+from django.db.models import Case, Count, F, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -235,6 +235,12 @@ class MCPServer(models.Model):
         editable=False,
         help_text=_("Tools that the last sync left out, and why."),
     )
+    failed_syncs = models.PositiveIntegerField(
+        _("failed syncs"),
+        default=0,
+        editable=False,
+        help_text=_("In a row, up to the last one."),
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     # Only on rows from `with_tool_counts`.
@@ -341,8 +347,11 @@ class MCPServer(models.Model):
     def mark_failed(self, error: str) -> None:
         """The last sync failed; its tools stay as they were. A server that is due rests."""
         self.last_error = error[:500]
+        self.failed_syncs += 1
         later = Case(When(due_at__isnull=False, then=Value(timezone.now() + RETRY_AFTER)))
-        MCPServer.objects.filter(pk=self.pk).update(last_error=self.last_error, due_at=later)
+        MCPServer.objects.filter(pk=self.pk).update(
+            last_error=self.last_error, failed_syncs=F("failed_syncs") + 1, due_at=later
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from automate import sync_jobs
 from automate.models import MCPServer
 from automate_llm.http import close_pools
 from tests.servers.oauth import OAuthServer
@@ -42,3 +43,22 @@ def oauth_peer() -> Iterator[OAuthServer]:
     with OAuthServer() as server:
         yield server
         close_pools()
+
+
+@pytest.fixture
+def at_once(
+    monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> Callable[..., Any]:
+    """Do something in the admin, and all that it leaves to the background, before it returns."""
+
+    def submit(jobs: Any) -> None:
+        for job in jobs:
+            job.run()
+
+    monkeypatch.setattr(sync_jobs.workers, "submit", submit)
+
+    def run(work: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        with django_capture_on_commit_callbacks(execute=True):
+            return work(*arguments, **options)
+
+    return run

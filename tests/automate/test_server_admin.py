@@ -66,16 +66,16 @@ def test_a_server_is_added_and_the_next_step_is_named(admin_client: Client) -> N
     assert any("Save and sync tools" in message for message in messages_of(answer))
 
 
-@pytest.mark.django_db(transaction=True)
-def test_save_and_sync_fetches_the_tools_after_the_commit(
-    admin_client: Client, peer: RestServer, offering: Callable[..., None]
+def test_save_and_sync_fetches_the_tools_in_the_background(
+    admin_client: Client, peer: RestServer, offering: Callable[..., None], at_once: Any
 ) -> None:
     offering("search")
     assert b"Save and sync tools" in admin_client.get(ADD).content
 
-    answer = admin_client.post(ADD, form(endpoint_url=peer.url, _sync="1"), follow=True)
+    data = form(endpoint_url=peer.url, _sync="1")
+    answer = at_once(admin_client.post, ADD, data, follow=True)
 
-    assert "success: Shop: 1 added" in messages_of(answer)
+    assert "success: 1 sync has begun; its state is shown below." in messages_of(answer)
     assert answer.redirect_chain[-1][0] == page_of(MCPServer.objects.get())
     assert MCPTool.objects.usable().count() == 1
 
@@ -236,30 +236,6 @@ def test_the_slug_is_fixed_once_there_are_tools(admin_client: Client) -> None:
     server.refresh_from_db()
     assert server.slug == "shop"
     assert 'name="slug"' not in admin_client.get(page_of(server)).content.decode()
-
-
-def test_selected_servers_are_synced_each_with_its_own_message(
-    admin_client: Client, peer: RestServer, offering: Callable[..., None]
-) -> None:
-    offering("search", "fetch")
-    good, bad = add_server("good", peer.url), add_server("bad", NOWHERE)
-
-    said = act(admin_client, "sync_tools", good, bad)
-
-    assert "success: Good: 2 added" in said
-    assert any(m.startswith("error: Bad: Connection error") for m in said)
-
-
-def test_what_waits_for_approval_is_a_warning(
-    admin_client: Client, server: MCPServer, offering: Callable[..., None]
-) -> None:
-    offering("search")
-    sync_server(server)
-    offering("search", "fetch")
-
-    assert act(admin_client, "sync_tools", server) == [
-        "warning: Shop: 1 added, 1 unchanged, 1 awaiting approval"
-    ]
 
 
 def test_servers_are_switched_in_bulk(admin_client: Client) -> None:

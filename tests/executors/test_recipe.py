@@ -67,11 +67,16 @@ def test_a_web_process_and_a_worker_started_by_the_documents_commands_answer(
     assert Turn.objects.get().messages.get(role="assistant").content == "Good morning."
 
 
-def test_beat_is_given_the_sweep() -> None:
+def test_beat_is_given_the_sweep_and_the_syncs() -> None:
     from config.celery import app
 
-    assert app.tasks["chat.sweep"]
-    assert app.conf.beat_schedule == {"chat-sweep": {"task": "chat.sweep", "schedule": 30.0}}
+    tasks = app.tasks  # finds them first
+    schedule = app.conf.beat_schedule
+
+    assert schedule["chat-sweep"] == {"task": "chat.sweep", "schedule": 30.0}
+    assert schedule["automate-sync-due"] == {"task": "automate.sync_due", "schedule": 300.0}
+    assert set(schedule) == {"chat-sweep", "automate-sync-due", "automate-sync-all"}
+    assert all(entry["task"] in tasks for entry in schedule.values())
 
 
 def test_every_command_of_the_document_is_run_by_a_test() -> None:

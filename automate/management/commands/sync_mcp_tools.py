@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from automate.models import MCPServer
 from automate.sync import SyncReport, sync_servers
+from automate.sync_jobs import sync_here
 
 _COLUMNS = ("Server", "Added", "Changed", "Gone", "Returned", "Left out", "Unchanged", "Result")
 
@@ -56,7 +57,9 @@ class Command(BaseCommand):
                 self.stdout.write(nothing)
             return
         say = self._say if options["verbosity"] > 1 else None
-        reports = sync_servers(servers, say, user=_person(options["user"]))
+        # Where the last run is not done yet, this one leaves its servers to it.
+        sync = sync_here if options["due"] else sync_servers
+        reports = sync(servers, say, user=_person(options["user"]))
         if options["verbosity"]:
             self._table(reports)
         if failed := [report.slug for report in reports if report.error]:
