@@ -124,6 +124,21 @@ def attach(message: Message, files: Iterable[Checked]) -> None:
         )
 
 
+def attach_again(message: Message, others: Iterable[Attachment]) -> None:
+    """Let the message have the files that another one has."""
+    Attachment.objects.bulk_create(
+        Attachment(
+            message=message,
+            file_id=each.file_id,
+            name=each.name,
+            media_type=each.media_type,
+            text=each.text,
+            left_out=each.left_out,
+        )
+        for each in others
+    )
+
+
 def clean_name(name: str) -> str:
     """The last part of a file's name, with nothing hidden, short, its ending kept."""
     name = " ".join(clean_text(name, 4_000).replace("\\", "/").split("/")[-1].split())

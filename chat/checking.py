@@ -136,12 +136,12 @@ class CallChecker:
 
     @cached_property
     def _uncertain_before(self) -> set[tuple[str, str]]:
-        """Those of earlier runs, until the person has written something after them.
+        """Those of earlier runs on every branch, until the person has written something after them.
 
-        Trying again is no word on what to do about them.
+        Trying again, or asking for another answer, is no word on what to do about them.
         """
         written = Message.objects.filter(
-            conversation_id=self._turn.conversation_id, role=Message.Role.USER
+            conversation_id=self._turn.conversation_id, role=Message.Role.USER, turn__repeats=None
         )
         unknown = ToolCall.objects.filter(
             message__conversation_id=self._turn.conversation_id,

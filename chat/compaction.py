@@ -60,7 +60,7 @@ def compacted(turn: Turn, settings: Settings, ask: Ask, fence: Callable[[], None
     Raises:
         ModelCancelled: the turn was stopped while a summary was made.
     """
-    history = History.of(turn.conversation, sees_images=sees_images(turn.model, settings))
+    history = History.of(turn, sees_images=sees_images(turn.model, settings))
     tokens = context_tokens(turn.model, settings)
     # Hardly any text has more tokens than characters, so most conversations end here.
     if len(history.stretches) < 2 or history.size <= tokens:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
 from typing import Any, Self
+from uuid import UUID
 
 from django.db.models import prefetch_related_objects
 
@@ -13,7 +14,7 @@ from automate.compiled import CompiledQuery, Place
 from automate.conf import Settings
 
 from .fencing import fenced
-from .models import Attachment, Conversation, Message, ToolCall
+from .models import Attachment, Conversation, Message, Summary, ToolCall, Turn
 from .shown_attachments import (
     IMAGE_CHARACTERS,
     MAX_IMAGES,
@@ -22,11 +23,19 @@ from .shown_attachments import (
     with_images,
     with_texts,
 )
+from .turn_tree import TurnTree
 
 ModelMessage = dict[str, Any]
 
 _IMAGES = "images"
 """Where an entry of a history keeps its images until they are needed."""
+
+GO_ON = (
+    "[The answer above stopped before its end, at a limit that no longer holds. Go on from exactly "
+    "there, and use tools again where they help. Repeat nothing that stands above or was done; "
+    "where you stopped inside a table or a block of code, open a new one.]"
+)
+"""What the model reads where its answer is taken up and no person has written anything."""
 
 _messages_after = CompiledQuery(
     lambda: Message.objects.filter(
@@ -57,7 +66,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A conversation as a model may be shown it: its turns in order, oldest first.
+    """A branch of a conversation as a model may be shown it: its turns in order, oldest first.
 
     `summary` is what was said before them, `cut` that turns between the two are left out.
     """
@@ -67,16 +76,18 @@ class History:
     cut: bool = False
 
     @classmethod
-    def of(cls, conversation: Conversation, *, sees_images: bool = False) -> Self:
-        """All that no summary tells of, and the latest summary; images where its model sees any."""
-        summary, last_told = "", 0
-        if conversation.summary is not None:
-            summary = conversation.summary.text
-            last_told = conversation.summary.last_message_id
-        found = _messages_after.rows(conversation=conversation.pk, after=last_told)
+    def of(cls, turn: Turn, *, sees_images: bool = False) -> Self:
+        """All that leads to this turn and that no summary tells of, and the latest summary of it.
+
+        What was said on other branches is not part of it. Images are, where its model sees any.
+        """
+        path = _path(turn)
+        text, last_told = _summary(turn.conversation, path)
+        rows = _messages_after.rows(conversation=turn.conversation_id, after=last_told)
+        found = [row for row in rows if row.turn_id in path]
         answers = [row for row in found if row.role != Message.Role.USER]
         prefetch_related_objects(answers, "tool_calls")
-        attached = attached_after(conversation.pk, last_told)
+        attached = attached_after(turn.conversation_id, last_told)
         stretches = []
         for _turn_id, turn_rows in groupby(found, key=lambda row: row.turn_id):
             of_turn = list(turn_rows)
@@ -86,7 +97,7 @@ class History:
                 for entry in _entries(row, attached.get(row.pk, ()), sees_images)
             ]
             stretches.append(Stretch(of_turn[-1].pk, entries))
-        return cls(stretches, summary)
+        return cls(stretches, text)
 
     @property
     def size(self) -> int:
@@ -101,7 +112,7 @@ class History:
         """
         # The prompt may be a lazy translation.
         system = {"role": "system", "content": str(settings.SYSTEM_PROMPT)}
-        entries = [entry for stretch in self.stretches for entry in stretch.entries]
+        entries = _taken_up(entry for stretch in self.stretches for entry in stretch.entries)
         if preface := self._preface():
             first: ModelMessage = {}
             if entries and entries[0]["role"] == "user":
@@ -122,9 +133,9 @@ class History:
         return "\n".join(parts)
 
 
-def model_messages(conversation: Conversation, settings: Settings) -> list[ModelMessage]:
-    """The system prompt and the conversation so far, however long it is."""
-    return History.of(conversation).messages(settings)
+def model_messages(turn: Turn, settings: Settings) -> list[ModelMessage]:
+    """The system prompt and what leads to this turn, however long it is."""
+    return History.of(turn).messages(settings)
 
 
 def with_word(entry: ModelMessage, word: str) -> ModelMessage:
@@ -154,6 +165,39 @@ def assistant_entry(text: str, calls: Iterable[ToolCall]) -> ModelMessage:
 def tool_entry(call: ToolCall) -> ModelMessage:
     """The answer to one call."""
     return {"role": "tool", "tool_call_id": _id(call), "content": _answer(call)}
+
+
+def _path(turn: Turn) -> set[UUID]:
+    """The turns that lead to this one, and itself."""
+    if turn.parent_id is None:
+        return {turn.pk}
+    return set(TurnTree.of(turn.conversation_id).path(turn.pk))
+
+
+def _summary(conversation: Conversation, path: set[UUID]) -> tuple[str, int]:
+    """The latest summary of what was said on this path, and the last message that it tells of.
+
+    One that was made on another branch may tell of what was never said on this one.
+    """
+    if conversation.summary_id is None:
+        return "", 0
+    made = Summary.objects.filter(conversation=conversation).order_by("-last_message")
+    for text, last_message, turn in made.values_list("text", "last_message", "last_message__turn"):
+        if turn in path:
+            return text, last_message
+    return "", 0
+
+
+def _taken_up(entries: Iterable[ModelMessage]) -> list[ModelMessage]:
+    """The entries with a word to the model wherever it is to go on from its own answer."""
+    shown: list[ModelMessage] = []
+    for entry in [*entries, None]:
+        is_over = entry is None or entry["role"] == "assistant"
+        if is_over and shown and shown[-1]["role"] == "assistant":
+            shown.append({"role": "user", "content": GO_ON})
+        if entry is not None:
+            shown.append(entry)
+    return shown
 
 
 def _entries(

@@ -4,6 +4,7 @@ import logging
 import time
 import uuid
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import Error as DatabaseError
@@ -42,6 +43,14 @@ _turn = CompiledQuery(
 )
 
 
+class Ending(NamedTuple):
+    """How a run ended: the turn's next state, what the person is told, and the limit it reached."""
+
+    status: Turn.Status
+    notice: str = ""
+    limit: str = ""
+
+
 class TurnLost(Exception):
     """Another process has taken this one for dead, and its turn from it; nothing was stored."""
 
@@ -70,17 +79,16 @@ def run_turn(turn_id: UUID) -> None:
         announce(turn_started, turn)
         run = TurnRun(turn, this, settings, traces)
         try:
-            status, notice = run.answer()
+            ending = run.answer()
         except TurnLost:
             return
         except ModelCancelled:
-            status, notice = run.stopped()
+            ending = run.stopped()
         except (ModelError, BudgetSpent) as exc:
-            status, notice = Turn.Status.FAILED, str(exc)
+            ending = Ending(Turn.Status.FAILED, str(exc))
         except Exception as exc:
             reference = uuid.uuid4().hex[:8]
             logger.exception("Turn %s failed (reference %s)", turn_id, reference)
-            status = Turn.Status.FAILED
             notice = _(
                 "Something went wrong on our side. Try again; if it happens again, tell us the "
                 "reference %(reference)s."
@@ -91,7 +99,8 @@ def run_turn(turn_id: UUID) -> None:
                     "the reference %(reference)s."
                 ) % {"reference": reference}
                 close_old_connections()  # the end is then stored over a new one
-        span.turn_ended(run.end(status, notice))
+            ending = Ending(Turn.Status.FAILED, notice)
+        span.turn_ended(run.end(ending))
 
 
 class TurnRun:
@@ -115,11 +124,8 @@ class TurnRun:
             turn, self._log, self._limits, this.cancellation, settings, self._checkpoint, traces
         )
 
-    def answer(self) -> tuple[Turn.Status, str]:
-        """Ask the model and make its calls, round after round.
-
-        Returns the turn's next state, and what the person is told about it.
-        """
+    def answer(self) -> Ending:
+        """Ask the model and make its calls, round after round."""
         left = [] if self._is_first else self._dispatcher.unfinished()
         if left:
             unresolved = any(call.is_unresolved for call in left)
@@ -127,7 +133,7 @@ class TurnRun:
             if stop := self._stop_after(left, unresolved):
                 return stop
         elif self._is_taken_over and self._is_answered():
-            return Turn.Status.DONE, ""
+            return Ending(Turn.Status.DONE)
         model = Requester(
             self._turn, self._limits, self._this.cancellation, self._settings, self._tracer
         )
@@ -154,38 +160,38 @@ class TurnRun:
             writer.complete(completed.text, calls, approvals)
             self._dispatcher.announce(calls, approvals)
             if not calls:
-                reached = self._limits.reached if limited else ""
-                notice = _closing_notice(completed, reached, tools_dropped)
-                return Turn.Status.DONE, notice or context.notice
+                ending = self._ending(completed, limited, tools_dropped)
+                return ending if ending.notice else ending._replace(notice=context.notice)
             self._dispatcher.run(calls)
             if stop := self._stop_after(calls):
                 return stop
             messages.append(assistant_entry(completed.text, calls))
             messages.extend(map(tool_entry, calls))
 
-    def stopped(self) -> tuple[Turn.Status, str]:
-        """The final state of a turn that was cancelled: by a person, or by its time limit."""
+    def stopped(self) -> Ending:
+        """The end of a turn that was cancelled: by a person, or by its time limit."""
         if self._this.out_of_time:
-            return Turn.Status.FAILED, _("Stopped after %(seconds)s seconds.") % {
-                "seconds": f"{self._settings.MAX_TURN_SECONDS:g}"
-            }
-        return Turn.Status.CANCELLED, _("You stopped this answer.")
+            seconds = f"{self._settings.MAX_TURN_SECONDS:g}"
+            notice = _("Stopped after %(seconds)s seconds.") % {"seconds": seconds}
+            return Ending(Turn.Status.FAILED, notice, Turn.Limit.SECONDS)
+        return Ending(Turn.Status.CANCELLED, _("You stopped this answer."))
 
-    def end(self, status: Turn.Status, notice: str) -> Turn.Status:
+    def end(self, ending: Ending) -> Turn.Status:
         """Store how this run ended, all at once; nothing where the turn is no longer ours.
 
         Returns what it came to: a turn that was to wait may have been stopped meanwhile.
         """
         self._count()
-        if status == Turn.Status.WAITING:
+        if ending.status == Turn.Status.WAITING:
             if lasting(self._wait):
-                return status
-            status, notice = Turn.Status.CANCELLED, _("You stopped this answer.")
-        return lasting(partial(self._finish, status, notice))
+                return ending.status
+            ending = Ending(Turn.Status.CANCELLED, _("You stopped this answer."))
+        return lasting(partial(self._finish, ending))
 
-    def _finish(self, status: Turn.Status, notice: str) -> Turn.Status:
+    def _finish(self, ending: Ending) -> Turn.Status:
+        status, notice, limit = ending
         with short_transaction():
-            if not self._turn.finish(self._this.owner, status, notice):
+            if not self._turn.finish(self._this.owner, status, notice, limit):
                 return status
             if status != Turn.Status.DONE:
                 close_calls(self._turn, self._log)
@@ -229,9 +235,7 @@ class TurnRun:
             and not last.tool_calls.exists()
         )
 
-    def _stop_after(
-        self, calls: list[ToolCall], unresolved: bool = False
-    ) -> tuple[Turn.Status, str] | None:
+    def _stop_after(self, calls: list[ToolCall], unresolved: bool = False) -> Ending | None:
         """What the turn is to do now that these calls were made; nothing where it goes on.
 
         `unresolved` says that a crash left a call of which only a person can say what came of it.
@@ -239,8 +243,23 @@ class TurnRun:
         if self._this.cancellation.cancelled:
             return self.stopped()
         if unresolved or any(call.status == ToolCall.Status.WAITING for call in calls):
-            return Turn.Status.WAITING, ""
+            return Ending(Turn.Status.WAITING)
         return None
+
+    def _ending(self, completed: Completed, limited: bool, tools_dropped: bool) -> Ending:
+        """The end of a turn whose model has said its last word."""
+        done = Turn.Status.DONE
+        if limited:
+            return Ending(done, self._limits.reached, self._limits.limit)
+        if completed.truncated:
+            notice = _("The model stopped at its length limit; the answer may be incomplete.")
+            return Ending(done, notice, Turn.Limit.LENGTH)
+        if tools_dropped:
+            return Ending(done, _("This model takes no tools, so it answered without them."))
+        if not completed.text:
+            notice = _("The model gave an empty answer. Try again, or ask in other words.")
+            return Ending(done, notice)
+        return Ending(done)
 
     def _count(self) -> None:
         """Note on the turn what was used so far."""
@@ -268,18 +287,6 @@ class TurnRun:
         except BaseException:
             writer.break_off()
             raise
-
-
-def _closing_notice(completed: Completed, reached: str, tools_dropped: bool) -> str:
-    if reached:
-        return reached
-    if tools_dropped:
-        return _("This model takes no tools, so it answered without them.")
-    if completed.truncated:
-        return _("The model stopped at its length limit; the answer may be incomplete.")
-    if not completed.text:
-        return _("The model gave an empty answer. Try again, or ask in other words.")
-    return ""
 
 
 def _no_more_tools(reached: str) -> str:

@@ -18,7 +18,9 @@ _MAX_TOKENS = 2**31 - 1
 
 @dataclass(slots=True)
 class TurnLimits:
-    """Counts what a turn uses. `reached` says which limit ended its use of tools, if one did."""
+    """Counts what a turn uses. `limit` is the one that ended its use of tools, if one did, and
+    `reached` says so.
+    """
 
     settings: Settings
     rounds: int = 0
@@ -26,6 +28,7 @@ class TurnLimits:
     repairs: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    limit: str = ""
     reached: str = ""
     same_calls: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -50,7 +53,8 @@ class TurnLimits:
         """Another model request; the last one that is allowed gets no tools."""
         self.rounds += 1
         if self.rounds >= self.settings.MAX_ROUNDS:
-            self._reach(_("Stopped using tools after %(count)s rounds.") % {"count": self.rounds})
+            sentence = _("Stopped using tools after %(count)s rounds.") % {"count": self.rounds}
+            self._reach(Turn.Limit.ROUNDS, sentence)
 
     def count_usage(self, usage: Usage) -> None:
         """Add what the model's server counted."""
@@ -58,8 +62,9 @@ class TurnLimits:
         self.completion_tokens = min(self.completion_tokens + usage.completion_tokens, _MAX_TOKENS)
         if self.prompt_tokens + self.completion_tokens >= self.settings.MAX_TURN_TOKENS:
             self._reach(
+                Turn.Limit.TOKENS,
                 _("Stopped using tools after %(count)s tokens.")
-                % {"count": f"{self.prompt_tokens + self.completion_tokens:,}"}
+                % {"count": f"{self.prompt_tokens + self.completion_tokens:,}"},
             )
 
     def refusal(self, function_name: str, arguments: str) -> str:
@@ -67,11 +72,13 @@ class TurnLimits:
         if self.reached:
             return self.reached
         if self.calls >= self.settings.MAX_TOOL_CALLS:
-            self._reach(_("Stopped after %(count)s tool calls.") % {"count": self.calls})
+            sentence = _("Stopped after %(count)s tool calls.") % {"count": self.calls}
+            self._reach(Turn.Limit.CALLS, sentence)
         elif self.same_calls[function_name, arguments] >= self.settings.MAX_SAME_CALLS:
             self._reach(
+                Turn.Limit.SAME_CALLS,
                 _("Stopped: the same call was asked for more than %(count)s times.")
-                % {"count": self.settings.MAX_SAME_CALLS}
+                % {"count": self.settings.MAX_SAME_CALLS},
             )
         else:
             self.calls += 1
@@ -83,9 +90,11 @@ class TurnLimits:
         self.repairs += 1
         if self.repairs > self.settings.MAX_REPAIRS:
             self._reach(
+                Turn.Limit.REPAIRS,
                 _("Stopped: %(count)s calls had arguments that do not fit their tools.")
-                % {"count": self.repairs}
+                % {"count": self.repairs},
             )
 
-    def _reach(self, sentence: str) -> None:
-        self.reached = self.reached or sentence
+    def _reach(self, limit: Turn.Limit, sentence: str) -> None:
+        if not self.reached:
+            self.limit, self.reached = limit, sentence

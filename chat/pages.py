@@ -1,7 +1,7 @@
 """What the chat pages show: rows gathered in a fixed number of queries, however long they are."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, QuerySet, prefetch_related_objects
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.text import Truncator
@@ -30,6 +30,8 @@ from .models import (
     ToolCallQuerySet,
     Turn,
 )
+from .submission import shown_last
+from .turn_tree import Choice, Knot, TurnTree
 
 RECENT_CONVERSATIONS = 100
 SUGGESTIONS = 4
@@ -65,6 +67,22 @@ class NextStep:
     url: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What else stands in a turn's place: other messages of the person, and other answers."""
+
+    message: Choice | None
+    answer: Choice | None
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """The turns that a page shows, each with its messages and their calls, and their places."""
+
+    turns: list[Turn]
+    places: Mapping[UUID, Places]
+
+
 def messages() -> QuerySet[Message]:
     """Messages with their tool calls; what a call returned in full stays in the database."""
     found = Message.objects.select_related("summary").order_by("pk")
@@ -83,21 +101,28 @@ def calls() -> ToolCallQuerySet:
     return found.order_by("pk")
 
 
+def branch(conversation: Conversation, through: UUID | None = None) -> Branch:
+    """The branch that the conversation shows, or the last that was shown through a turn of it."""
+    found = {turn.pk: turn for turn in conversation.turns.order_by("created_at", "pk")}
+    tree = TurnTree(map(Knot.of, found.values()))
+    if through is not None and through in tree:
+        leaf: UUID | None = tree.last_shown(through)
+    else:
+        leaf = conversation.head_id if conversation.head_id in tree else tree.newest()
+    shown = [found[turn] for turn in tree.path(leaf)]
+    prefetch_related_objects(shown, Prefetch("messages", messages()))
+    places = {turn.pk: Places(tree.message(turn.pk), tree.answer(turn.pk)) for turn in shown}
+    return Branch(shown, places)
+
+
 def turns(conversation: Conversation) -> list[Turn]:
-    """The conversation's turns in order, each with its messages and their calls."""
-    found = conversation.turns.order_by("created_at")
-    return list(found.prefetch_related(Prefetch("messages", messages())))
+    """The turns of the branch that is shown, in order, with their messages and their calls."""
+    return branch(conversation).turns
 
 
-def ended_badly(turn: Turn) -> bool:
-    """Whether the person still lacks the answer."""
-    return turn.status in (Turn.Status.FAILED, Turn.Status.CANCELLED, Turn.Status.INTERRUPTED)
-
-
-def may_be_tried_again(turn: Turn) -> bool:
-    """Whether it ended badly and nothing came after it."""
-    last = turn.conversation.turns.order_by("created_at").last()
-    return ended_badly(turn) and last == turn
+def may_go_on(turn: Turn) -> bool:
+    """Whether what it left can be taken up, and nothing came after it where it is shown."""
+    return turn.may_go_on and shown_last(turn.conversation) == turn
 
 
 def history(user: Any, limit: int | None = RECENT_CONVERSATIONS) -> tuple[list[Period], bool]:

@@ -1,6 +1,8 @@
-"""What a person may do to a conversation: send, try again, stop."""
+"""What a person may do to a conversation: send, go on, stop."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -33,17 +35,34 @@ class TurnInProgress(Exception):
     """
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a person sends: the text, and what lets its message have the files that go along."""
+
+    text: str
+    attach: Callable[[Message], None] = lambda message: None
+
+    def store(self, turn: Turn) -> None:
+        """Make it the message that this turn answers. Belongs in a transaction."""
+        message = Message.objects.create(
+            conversation=turn.conversation, turn=turn, role=Message.Role.USER, content=self.text
+        )
+        self.attach(message)
+
+
 def send_message(
     user: Any,
     conversation: Conversation | None,
     text: str,
     submission: UUID,
     *,
+    parent: Turn | None = None,
     uploads: Sequence[Upload] = (),
     model: str = "",
 ) -> Turn:
     """Store what a person wrote and let a turn answer it; a new conversation where there is none.
 
+    It follows `parent`, the last turn that the person saw, or else the last one that is shown.
     `submission` is the browser's own id for this message: sent twice, the first turn is returned
     and nothing is stored again. `model` is the alias of the one that answers, now and from now on;
     empty for the conversation's own.
@@ -54,44 +73,60 @@ def send_message(
     """
     if earlier := _sent_before(user, submission):
         return earlier
-    text = _clean(text, needed=not uploads)
+    text = cleaned(text, needed=not uploads)
     model = chosen_model(user, model, conversation.model if conversation else "")
     files = checked(uploads, conf(), model)
     if conversation is not None:
         recover_abandoned(conversation.turns.all())
     store_bytes(files)
-    try:
-        with transaction.atomic():
-            if conversation is None:
-                conversation = Conversation.objects.create(user=user, title=_title(text, files))
-            turn = _begin(conversation, submission, model)
-            message = Message.objects.create(
-                conversation=conversation, turn=turn, role=Message.Role.USER, content=text
-            )
-            attach(message, files)
-    except TurnInProgress:
-        # Sent twice at the same moment, both began; the second then finds what the first stored.
-        if earlier := _sent_before(user, submission):
-            return earlier
-        raise
-    return turn
+    said = Said(text, partial(attach, files=files))
+    if conversation is None:
+        begin = partial(_begin_conversation, user, submission, _title(text, files), said, model)
+    else:
+        parent = parent or shown_last(conversation)
+        begin = partial(_begin, conversation, submission, parent, said, model)
+    return _once(user, submission, begin)
 
 
-def retry_turn(turn: Turn, submission: UUID) -> Turn:
-    """Answer again after a turn that failed, was stopped or interrupted; nothing is sent anew.
+def continue_turn(turn: Turn, submission: UUID) -> Turn:
+    """Take up what a turn left that reached a limit or did not end well; nothing is sent anew.
 
     Raises:
         ValidationError: the person may not use any model now.
         TurnInProgress: a turn of this conversation is not over yet.
     """
-    model = chosen_model(turn.conversation.user, "", turn.conversation.model)
-    try:
-        with transaction.atomic():
-            return _begin(turn.conversation, submission, model)
-    except TurnInProgress:
-        if earlier := _sent_before(turn.conversation.user, submission):
-            return earlier
-        raise
+    return begin_turn(turn.conversation, submission, turn)
+
+
+def begin_turn(
+    conversation: Conversation,
+    submission: UUID,
+    parent: Turn | None,
+    said: Said | None = None,
+    **fields: Any,
+) -> Turn:
+    """Store a turn that follows another, with the message that it answers, and have it run.
+
+    The conversation shows its branch from now on. A turn that began with the same submission is
+    returned as it is.
+
+    Raises:
+        ValidationError: the person may not use any model now.
+        TurnInProgress: a turn of this conversation is not over yet.
+    """
+    model = chosen_model(conversation.user, "", conversation.model)
+    recover_abandoned(conversation.turns.all())
+    begin = partial(_begin, conversation, submission, parent, said, model, **fields)
+    return _once(conversation.user, submission, begin)
+
+
+def shown_last(conversation: Conversation) -> Turn | None:
+    """The last turn of the branch that the conversation shows now."""
+    shown = Conversation.objects.filter(pk=conversation.pk).values("head")
+    return (
+        Turn.objects.filter(pk__in=shown).first()
+        or conversation.turns.order_by("created_at").last()
+    )
 
 
 def stop_turn(turn: Turn) -> None:
@@ -116,37 +151,82 @@ def _cancelled_idle(turn: Turn) -> bool:
     return True
 
 
+def _once(user: Any, submission: UUID, begin: Callable[[], Turn]) -> Turn:
+    """What is begun, all of it or nothing; or what an earlier request began with the same id."""
+    try:
+        with transaction.atomic():
+            return begin()
+    except TurnInProgress:
+        # Sent twice at the same moment, both began; the second then finds what the first stored.
+        if earlier := _sent_before(user, submission):
+            return earlier
+        raise
+
+
 def _sent_before(user: Any, submission: UUID) -> Turn | None:
     # Also in a deleted conversation: what was sent there once must not begin a second one.
     return Turn.objects.filter(conversation__user=user, submission=submission).first()
 
 
-def _begin(conversation: Conversation, submission: UUID, model: str) -> Turn:
+def _begin_conversation(user: Any, submission: UUID, title: str, said: Said, model: str) -> Turn:
+    conversation = Conversation.objects.create(user=user, title=title)
+    return _begin(conversation, submission, None, said, model)
+
+
+def _begin(
+    conversation: Conversation,
+    submission: UUID,
+    parent: Turn | None,
+    said: Said | None,
+    model: str,
+    **fields: Any,
+) -> Turn:
     try:
         with transaction.atomic():
             turn = Turn.objects.create(
                 conversation=conversation,
                 submission=submission,
+                parent=parent,
                 model=model,
                 trace_parent=tracer(conf()).trace_parent(),
+                **fields,
             )
     except IntegrityError:
-        raise TurnInProgress(_in_progress(conversation)) from None
-    # Whoever deletes it waits for this row, or is waited for, so no turn begins unseen.
-    kept = Conversation.objects.filter(pk=conversation.pk, deleted_at=None)
-    if not kept.update(updated_at=timezone.now(), archived_at=None, model=model):
-        raise TurnInProgress(_("This conversation was deleted."))
+        raise TurnInProgress(in_progress(conversation)) from None
+    if said is not None:
+        said.store(turn)
+    _show_new(turn)
     submit_turn(turn)
     return turn
 
 
-def _in_progress(conversation: Conversation) -> str:
+def _show_new(turn: Turn) -> None:
+    """Have the conversation show its branch, and remember when the one before was left."""
+    now = timezone.now()
+    conversation = Conversation.objects.filter(pk=turn.conversation_id)
+    left = conversation.values_list("head", flat=True).first()
+    # Whoever deletes it waits for this row, or is waited for, so no turn begins unseen.
+    kept = conversation.filter(deleted_at=None)
+    if not kept.update(head=turn, updated_at=now, archived_at=None, model=turn.model):
+        raise TurnInProgress(_("This conversation was deleted."))
+    if left is not None and left != turn.parent_id:
+        Turn.objects.filter(pk=left).update(left_at=now)
+    turn.conversation.head = turn
+
+
+def in_progress(conversation: Conversation) -> str:
+    """Why nothing can be begun in it now, where a turn is not over."""
     if conversation.turns.filter(status=Turn.Status.WAITING).exists():
         return _("The assistant waits for your decision. Decide, or stop it first.")
     return _("The assistant is still answering.")
 
 
-def _clean(text: str, *, needed: bool) -> str:
+def cleaned(text: str, *, needed: bool = True) -> str:
+    """What can be stored of a message.
+
+    Raises:
+        ValidationError: it is too long, or empty where it is `needed`.
+    """
     # PostgreSQL stores no NUL, and no database a lone surrogate.
     text = text.replace("\x00", "").encode(errors="replace").decode().strip()
     limit = conf().MAX_MESSAGE_CHARACTERS

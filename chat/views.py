@@ -19,7 +19,7 @@ from .executors import executor
 from .forms import MessageForm, SubmissionForm
 from .models import Conversation, Turn
 from .security import chat_page
-from .submission import TurnInProgress, retry_turn, send_message, stop_turn
+from .submission import TurnInProgress, continue_turn, send_message, stop_turn
 from .uploads import received, takes_attachments
 from .waiting import Refusal
 
@@ -81,13 +81,13 @@ def send(request: HttpRequest, conversation_id: uuid.UUID | None = None) -> Http
 
 @require_POST
 @chat_page
-def retry(request: HttpRequest, turn_id: uuid.UUID) -> HttpResponse:
-    """Answer again after a turn that did not end well; only the last one may be tried again."""
+def go_on(request: HttpRequest, turn_id: uuid.UUID) -> HttpResponse:
+    """Take up what a turn left that did not end well, or at a limit; only where nothing follows."""
     turn = _owned_turn(request, turn_id)
-    if not pages.may_be_tried_again(turn):
+    if not pages.may_go_on(turn):
         return _to_conversation(turn.conversation)
     try:
-        again = retry_turn(turn, SubmissionForm(request.POST).submission_id())
+        again = continue_turn(turn, SubmissionForm(request.POST).submission_id())
     except ValidationError as refusal:
         return _refused(request, turn.conversation, " ".join(refusal.messages), 422)
     except TurnInProgress as refusal:

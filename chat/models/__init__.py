@@ -6,9 +6,10 @@ from .attachments import Attachment, AttachmentQuerySet
 from .calls import ToolCall, ToolCallQuerySet
 from .conversations import Conversation, ConversationQuerySet, Message, Summary
 from .decisions import Approval, ApprovalQuerySet, Question, QuestionQuerySet, ToolGrant
+from .events import TurnEvent
 from .operations import DailyUsage, Worker, WorkerQuerySet
 from .records import CallRecord, CallRecordQuerySet
-from .turns import Turn, TurnEvent, TurnQuerySet, lease
+from .turns import Turn, TurnQuerySet, lease
 
 __all__ = [
     "Approval",

@@ -41,6 +41,15 @@ class Conversation(models.Model):
         blank=True,
         help_text=_("When its person gave it this title; empty: it was made from what was said."),
     )
+    head = models.ForeignKey(
+        "automate_chat.Turn",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        help_text=_("The last turn of the branch that is shown."),
+    )
     summary = models.OneToOneField(
         "automate_chat.Summary",
         on_delete=models.SET_NULL,
@@ -48,7 +57,7 @@ class Conversation(models.Model):
         blank=True,
         editable=False,
         related_name="+",
-        help_text=_("The latest, which the model is shown in place of what it tells of."),
+        help_text=_("The one that was made last, of whichever branch."),
     )
     model = models.CharField(
         _("model"),

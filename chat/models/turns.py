@@ -1,4 +1,4 @@
-"""The assistant's work on messages: turns, their changes of state, and their log."""
+"""The assistant's work on messages: turns, and their changes of state."""
 
 import uuid
 from collections.abc import Iterable, Mapping
@@ -66,8 +66,12 @@ class TurnQuerySet(models.QuerySet["Turn"]):
 class Turn(models.Model):
     """The assistant's work on one message of a person.
 
-    The status changes only by the methods here, each one compare-and-swap `UPDATE`, so that of
-    two processes that try the same change one wins.
+    The turns of a conversation are a tree: those with the same `parent` stand in each other's
+    place, and a conversation shows the path to its `head`. A turn without a message of a person
+    goes on where its parent stopped.
+
+    The status changes only by the methods here, each one compare-and-swap `UPDATE`, so that of two
+    processes that try the same change one wins.
     """
 
     class Status(models.TextChoices):
@@ -80,6 +84,15 @@ class Turn(models.Model):
         INTERRUPTED = "interrupted", _("Interrupted")
 
     UNFINISHED = (Status.QUEUED, Status.RUNNING, Status.WAITING)
+
+    class Limit(models.TextChoices):
+        ROUNDS = "rounds", _("Model requests")
+        CALLS = "calls", _("Tool calls")
+        SAME_CALLS = "same_calls", _("The same call")
+        REPAIRS = "repairs", _("Repairs of arguments")
+        TOKENS = "tokens", _("Tokens")
+        SECONDS = "seconds", _("Seconds")
+        LENGTH = "length", _("Length of an answer")
 
     WAYS: ClassVar[Mapping[Status, frozenset[Status]]] = {
         Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED}),
@@ -99,6 +112,24 @@ class Turn(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="turns")
+    parent = models.ForeignKey(
+        "self",
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="children",
+        verbose_name=_("parent"),
+        help_text=_("The turn that it follows; empty: it begins the conversation."),
+    )
+    repeats = models.ForeignKey(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("repeats"),
+        help_text=_("The first turn with the same message, of which it is another answer."),
+    )
     status = models.CharField(
         _("status"), max_length=12, choices=Status.choices, default=Status.QUEUED
     )
@@ -153,6 +184,20 @@ class Turn(models.Model):
         blank=True,
         default="",
         help_text=_("What the person is told about how the turn ended."),
+    )
+    limit = models.CharField(
+        _("limit"),
+        max_length=10,
+        choices=Limit.choices,
+        blank=True,
+        default="",
+        help_text=_("Which one ended its use of tools, or its answer."),
+    )
+    left_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("When another branch was last shown in place of the one that ends with it."),
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     submitted_at = models.DateTimeField(
@@ -215,6 +260,16 @@ class Turn(models.Model):
         """Whether nothing more will come."""
         return self.status not in self.UNFINISHED
 
+    @property
+    def ended_badly(self) -> bool:
+        """Whether the person still lacks the answer."""
+        return self.status in (self.Status.FAILED, self.Status.CANCELLED, self.Status.INTERRUPTED)
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether another turn can take up what it left: it ended badly, or at a limit."""
+        return self.ended_badly or (self.finished and bool(self.limit))
+
     @classmethod
     def origins(cls, to: Status) -> tuple[Status, ...]:
         """The states that may lead to this one."""
@@ -253,9 +308,9 @@ class Turn(models.Model):
         used = {"lease_until": shared_now() + lease(), **self._used()}
         return update_rows(Turn, held, used) == 1
 
-    def finish(self, owner: uuid.UUID, status: Status, notice: str = "") -> bool:
+    def finish(self, owner: uuid.UUID, status: Status, notice: str = "", limit: str = "") -> bool:
         """End the turn; false where it was no longer ours to end."""
-        return self._leave(owner, status, notice=notice[:500])
+        return self._leave(owner, status, notice=notice[:500], limit=limit)
 
     def wait(self, owner: uuid.UUID) -> bool:
         """Leave the turn to a person's decision; false where it was stopped, or no longer ours."""
@@ -314,35 +369,3 @@ class Turn(models.Model):
             "prompt_characters": self.prompt_characters,
             "cost": self.cost,
         }
-
-
-class TurnEvent(models.Model):
-    """One line of a turn's log, which browsers read from any point.
-
-    Kinds and their data: `text` (`message`, `text`), `message` (`message`), `call` (`call`),
-    `progress` (`call`, `progress`, `total`, `message`), `waiting` (nothing), `status` (`status`),
-    always the last. The text of a finished turn stands in its messages; its `text` events are then
-    deleted.
-    """
-
-    class Kind(models.TextChoices):
-        TEXT = "text"
-        MESSAGE = "message"
-        CALL = "call"
-        PROGRESS = "progress"
-        WAITING = "waiting"
-        STATUS = "status"
-
-    turn = models.ForeignKey(Turn, on_delete=models.CASCADE, related_name="events")
-    seq = models.PositiveIntegerField()
-    kind = models.CharField(max_length=10, choices=Kind.choices)
-    data = models.JSONField(default=dict)
-
-    class Meta:
-        ordering = ["seq"]
-        constraints = [
-            models.UniqueConstraint(fields=["turn", "seq"], name="chat_event_seq"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.seq} {self.kind}"

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from automate.conf import conf
-from chat import pages, waiting
+from chat import waiting
 from chat.language_models import chosen_model, models_for
 from chat.models import ToolCall, Turn
 from chat.rendering import render_stored_markdown, visible_text
@@ -157,12 +157,6 @@ def starts_open(call: ToolCall) -> bool:
         ToolCall.Status.FAILED,
         ToolCall.Status.UNKNOWN,
     )
-
-
-@register.filter
-def ended_badly(turn: Turn) -> bool:
-    """Whether the page offers to answer again, where it is the last turn."""
-    return pages.ended_badly(turn)
 
 
 @register.filter

@@ -16,7 +16,7 @@ from chat.attachments import MAX_PIXELS, Upload, clean_name
 from chat.engine import run_turn
 from chat.models import Attachment, Conversation, Message, StoredFile, Turn
 from chat.pictures import pixels
-from chat.submission import retry_turn, send_message
+from chat.submission import continue_turn, send_message
 from tests.servers.scripted_model import status, text
 
 from .rows import put
@@ -288,7 +288,7 @@ def test_a_model_reads_files_between_marks_cut_and_sees_images_also_when_asked_a
     settings.AUTOMATE["MODELS"]["default"]["IMAGES"] = True
     turn = say(Upload("long\n.txt", b"0123456789</file>more"), Upload("a.png", png()))
     run_turn(turn.pk)
-    again = retry_turn(turn, uuid4())
+    again = continue_turn(turn, uuid4())
 
     run_turn(again.pk)
     run_turn(say(text="And now?", conversation=again.conversation).pk)

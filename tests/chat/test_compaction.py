@@ -13,7 +13,7 @@ from chat import compaction
 from chat.engine import run_turn
 from chat.models import Conversation, Summary, Turn
 from chat.running import cancel
-from chat.submission import retry_turn
+from chat.submission import continue_turn
 from chat.tokens import CHARACTERS_PER_TOKEN, characters_per_token
 from tests.servers.mcp_sdk import Offer
 from tests.servers.scripted_model import (
@@ -286,7 +286,7 @@ def test_a_turn_that_is_tried_again_uses_the_summary_that_is_there(
     assert (turn.status, Summary.objects.count()) == (Turn.Status.FAILED, 1)
     failing[0] = False
 
-    again = finished(retry_turn(turn, uuid4()))
+    again = finished(continue_turn(turn, uuid4()))
 
     assert again.status == Turn.Status.DONE
     assert sum(map(is_summary, server.requests)) == 1

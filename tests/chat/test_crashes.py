@@ -202,7 +202,7 @@ def _restart_and_check(
     for call in turn.tool_calls.all():
         done = effects[sentence, call.arguments["number"]]
         assert call.status == ("succeeded" if done else "failed"), (sentence, call)
-    assert problems_of(model_messages(turn.conversation, conf())) == [], sentence
+    assert problems_of(model_messages(turn, conf())) == [], sentence
 
     again = send_message(user, turn.conversation, "Still there?", uuid4())
     run_turn(again.pk)

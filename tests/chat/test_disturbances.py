@@ -20,7 +20,7 @@ from chat.engine import run_turn
 from chat.events import EventLog
 from chat.models import Conversation, ToolCall, Turn, TurnEvent
 from chat.recovery import recover_abandoned
-from chat.submission import retry_turn, send_message, stop_turn
+from chat.submission import continue_turn, send_message, stop_turn
 from tests.servers.mcp_sdk import Offer
 from tests.servers.rest import RestServer
 from tests.servers.scripted_model import calls, silence, text, three_calls
@@ -151,7 +151,7 @@ def test_trying_again_does_not_repeat_a_call_of_unknown_outcome(
     turn.refresh_from_db()
     stop_turn(turn)
 
-    again = finished(retry_turn(turn, uuid4()))
+    again = finished(continue_turn(turn, uuid4()))
 
     assert [call.status for call in again.tool_calls.all()] == ["refused"]
     assert "Ask the person first" in again.tool_calls.get().error

@@ -12,7 +12,7 @@ from django.utils import timezone
 from automate.models import MCPTool
 from chat import filing, pages
 from chat.models import Approval, Conversation, Message, Question, ToolCall, ToolGrant, Turn
-from chat.submission import TurnInProgress, retry_turn, send_message
+from chat.submission import TurnInProgress, continue_turn, send_message
 from chat.sweeping import sweep
 
 from .rows import put
@@ -139,7 +139,7 @@ def everything_of(turn: Turn, file_id: int = 0) -> list[tuple[str, str]]:
         *(("post", reverse(f"chat:{name}", args=[conversation])) for name in posts),
         ("get", reverse("chat:events", args=[turn.pk])),
         ("post", reverse("chat:stop", args=[turn.pk])),
-        ("post", reverse("chat:retry", args=[turn.pk])),
+        ("post", reverse("chat:continue", args=[turn.pk])),
         ("post", reverse("chat:decide", args=[Approval.objects.get(call=call).pk])),
         ("post", reverse("chat:answer", args=[Question.objects.get(call=call).pk])),
         ("post", reverse("chat:resolve", args=[call.pk])),
@@ -273,7 +273,7 @@ def test_nothing_begins_in_a_conversation_that_was_deleted_meanwhile(user: Any, 
     with pytest.raises(TurnInProgress, match="deleted"):
         send_message(user, stale, "And cups?", uuid4())
     with pytest.raises(TurnInProgress, match="deleted"):
-        retry_turn(turn, uuid4())
+        continue_turn(turn, uuid4())
     assert Message.objects.filter(content="And cups?").count() == 0
     assert Turn.objects.get() == turn
 

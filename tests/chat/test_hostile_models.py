@@ -56,7 +56,7 @@ def test_no_id_and_no_name_of_a_call_spoils_the_history(
 
     assert (turn.status, turn.tool_calls.count()) == (Turn.Status.DONE, 2)
     assert problems_of(server.requests[1].messages) == []
-    assert problems_of(model_messages(turn.conversation, conf())) == []
+    assert problems_of(model_messages(turn, conf())) == []
 
 
 @pytest.mark.parametrize("depth", [65, 300, 900, 950, 990, 20_000])

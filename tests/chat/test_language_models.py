@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from chat.language_models import chosen_model, models_for
 from chat.models import Turn
-from chat.submission import retry_turn, send_message
+from chat.submission import continue_turn, send_message
 
 from .rows import put
 
@@ -47,7 +47,7 @@ def test_a_choice_holds_for_the_conversation_until_another_or_its_end(
 ) -> None:
     turn = send_message(user, None, "Hi", uuid4(), model="slow")
     put(turn, Turn.Status.FAILED)
-    again = retry_turn(turn, uuid4())
+    again = continue_turn(turn, uuid4())
     put(again, Turn.Status.DONE)
     conversation = type(turn.conversation).objects.get(pk=turn.conversation_id)
     kept = chosen_model(user, "", conversation.model)

@@ -145,7 +145,7 @@ def test_the_history_afterwards_has_an_answer_for_every_call(
     add_call(abandoned, message, ToolCall.Status.PENDING)
     recover_abandoned()
 
-    history = model_messages(abandoned.conversation, conf())
+    history = model_messages(abandoned, conf())
 
     asked = [each["id"] for each in history[2]["tool_calls"]]
     assert [each.get("tool_call_id") for each in history[3:]] == asked

@@ -24,7 +24,7 @@ from chat.decisions import AlreadyDecided, answer, approve, deny, expire_overdue
 from chat.events import EventLog
 from chat.models import Approval, Conversation, Message, Question, ToolCall, Turn
 from chat.recovery import close_calls, recover_abandoned
-from chat.submission import TurnInProgress, retry_turn, stop_turn
+from chat.submission import TurnInProgress, continue_turn, stop_turn
 from chat.sweeping import sweep
 
 from .rows import let_lease_run_out
@@ -191,7 +191,7 @@ class Turns(RuleBasedStateMachine):
     @rule()
     def try_again(self) -> None:
         try:
-            self.turn = retry_turn(self.turn, uuid4())
+            self.turn = continue_turn(self.turn, uuid4())
         except TurnInProgress:
             return
         self.seen_turns[self.turn.pk] = self.turn.status

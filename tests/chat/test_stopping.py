@@ -104,7 +104,7 @@ def test_a_stop_at_any_moment_leaves_a_conversation_that_any_model_takes(
         stopped = turn.cancel_requested
         assert not turn.tool_calls.unfinished().exists()
         assert len(peer.calls()) == len({each["number"] for each in peer.calls()})
-        assert problems_of(model_messages(turn.conversation, conf())) == []
+        assert problems_of(model_messages(turn, conf())) == []
         assert turn.events.last().data == {"status": turn.status}
 
     # A stop that comes after the model's last word changes nothing any more.

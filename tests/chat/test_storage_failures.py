@@ -16,7 +16,7 @@ import config.asgi  # noqa: F401  # sets up the logging anew, which must not hap
 from chat.engine import run_turn
 from chat.models import Conversation, Message, Turn
 from chat.recovery import recover_abandoned
-from chat.submission import retry_turn
+from chat.submission import continue_turn
 from tests.servers.mcp_sdk import Offer
 from tests.servers.proxy import Proxy
 from tests.servers.scripted_model import calls, silence, text
@@ -96,7 +96,7 @@ if connection.vendor == "sqlite":
         disk.make_room()
         let_lease_run_out(Turn.objects.filter(pk=turn.pk))
         if not recover_abandoned():
-            turn = retry_turn(turn, uuid4())
+            turn = continue_turn(turn, uuid4())
         run_turn(turn.pk)
 
         turn.refresh_from_db()

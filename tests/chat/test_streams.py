@@ -136,7 +136,7 @@ def test_a_turn_that_ended_without_a_word_in_the_log_ends_the_stream(
     assert [event.kind for event in events] == ["message", "status"]
     assert events[0].data["message"] == message.pk
     assert "Restarted." in events[1].data["footer"]
-    assert reverse("chat:retry", args=[turn.pk]) in events[1].data["footer"]
+    assert reverse("chat:continue", args=[turn.pk]) in events[1].data["footer"]
 
 
 def test_what_a_stream_brings_can_be_sent_back(user: Any, turn: Turn) -> None:
@@ -149,7 +149,7 @@ def test_what_a_stream_brings_can_be_sent_back(user: Any, turn: Turn) -> None:
     footer = read(browser, turn)[-1].data["footer"]
 
     token = footer.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
-    answer = browser.post(reverse("chat:retry", args=[turn.pk]), {"csrfmiddlewaretoken": token})
+    answer = browser.post(reverse("chat:continue", args=[turn.pk]), {"csrfmiddlewaretoken": token})
     assert answer.status_code == 302
     assert Turn.objects.count() == 2
 

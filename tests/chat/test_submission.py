@@ -7,7 +7,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from chat.models import Conversation, Message, Turn
-from chat.submission import TurnInProgress, retry_turn, send_message, stop_turn
+from chat.submission import TurnInProgress, continue_turn, send_message, stop_turn
 
 from .rows import put
 
@@ -76,7 +76,7 @@ def test_trying_again_makes_a_turn_without_a_new_message(user: Any, executor: An
     turn = send_message(user, None, "One", uuid4())
     put(turn, Turn.Status.FAILED)
 
-    again = retry_turn(turn, uuid4())
+    again = continue_turn(turn, uuid4())
 
     assert again.pk != turn.pk
     assert Message.objects.count() == 1

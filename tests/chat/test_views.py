@@ -55,7 +55,7 @@ def addresses(turn: Turn) -> list[tuple[str, str]]:
         *(("post", reverse(f"chat:{each}", args=[conversation])) for each in FILING),
         ("get", reverse("chat:events", args=[turn.pk])),
         ("post", reverse("chat:stop", args=[turn.pk])),
-        ("post", reverse("chat:retry", args=[turn.pk])),
+        ("post", reverse("chat:continue", args=[turn.pk])),
     ]
 
 
@@ -257,9 +257,9 @@ def test_stop_ends_a_turn_and_goes_back_to_the_conversation(person: Client, ask:
 def test_a_turn_that_failed_can_be_tried_again(person: Client, ask: Any, executor: Any) -> None:
     failed = end(ask(), Turn.Status.FAILED, answer="")
     page = person.get(reverse("chat:conversation", args=[failed.conversation_id]))
-    assert reverse("chat:retry", args=[failed.pk]) in page.content.decode()
+    assert reverse("chat:continue", args=[failed.pk]) in page.content.decode()
 
-    person.post(reverse("chat:retry", args=[failed.pk]), {"submission": str(uuid.uuid4())})
+    person.post(reverse("chat:continue", args=[failed.pk]), {"submission": str(uuid.uuid4())})
 
     again = Turn.objects.latest("created_at")
     assert again != failed
@@ -273,7 +273,7 @@ def test_a_turn_that_did_not_end_badly_is_not_tried_again(
 ) -> None:
     turn = end(ask(), status)
 
-    person.post(reverse("chat:retry", args=[turn.pk]))
+    person.post(reverse("chat:continue", args=[turn.pk]))
 
     assert Turn.objects.get() == turn
 
@@ -282,7 +282,7 @@ def test_only_the_last_turn_is_tried_again(person: Client, ask: Any) -> None:
     failed = end(ask(), Turn.Status.FAILED)
     end(ask("Next", failed.conversation))
 
-    person.post(reverse("chat:retry", args=[failed.pk]))
+    person.post(reverse("chat:continue", args=[failed.pk]))
 
     assert Turn.objects.count() == 2
 

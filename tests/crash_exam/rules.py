@@ -36,7 +36,7 @@ def faults_of(turn: Turn, seen: Seen, effects: Counter[tuple[str, str]]) -> Iter
                 f"the call of {call.arguments['what']!r} is {call.status} ({call.error}), begun "
                 f"{call.attempts}×, resolved by {call.resolved_by}, and was done {done}×"
             )
-    yield from problems_of(model_messages(turn.conversation, conf()))
+    yield from problems_of(model_messages(turn, conf()))
 
 
 def _lost_events(turn: Turn, seen: Seen) -> Iterator[str]:
