@@ -55,6 +55,18 @@ def _given(
     return _with(HttpResponse(data, content_type=media_type), headers)
 
 
+def text_as_file(text: str, content_type: str, name: str) -> HttpResponse:
+    """A text as a file to keep; the name is one of ours."""
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+    }
+    body = text.encode(errors="replace")
+    return HttpResponse(body, content_type=content_type, headers=headers)
+
+
 def _with(response: HttpResponseBase, headers: dict[str, str]) -> HttpResponseBase:
     for name, value in headers.items():
         response.headers[name] = value

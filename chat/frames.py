@@ -20,6 +20,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from . import pages
+from .call_groups import group_of_message
 from .events import LogLine, events_after
 from .models import Message, ToolCall, Turn, TurnEvent
 from .rendering import render_markdown, settled_length, visible_text
@@ -190,7 +191,8 @@ class TurnReader:
             words = _("Running %(tool)s") % {"tool": visible_text(call.title or call.function_name)}
         context = {"call": call, "csrf_token": self._csrf_token}
         html = render_to_string("chat/partials/tool_call.html", context)
-        return {"call": call.pk, "message": call.message_id, "html": html, "words": words}
+        shown = {"call": call.pk, "message": call.message_id, "html": html, "words": words}
+        return shown | _group(call.message_id)
 
     def _ending(self, seq: int | None = None) -> Iterator[bytes]:
         """Messages that the page may hold only in part, then the end itself.
@@ -246,6 +248,15 @@ def _run(event: LogLine) -> tuple[str, int]:
     if event.kind in (Kind.TEXT, Kind.MESSAGE):
         return event.kind, event.data["message"]
     return event.kind, -event.seq
+
+
+def _group(message_id: int) -> Data:
+    """What the page must change on the group that the calls of an answer make, where they do."""
+    group = group_of_message(message_id)
+    if group is None:
+        return {}
+    html = render_to_string("chat/partials/call_group_summary.html", {"group": group})
+    return {"group": html, "group_open": group.is_open}
 
 
 def _progress(data: Data) -> Data:

@@ -94,10 +94,9 @@ def messages() -> QuerySet[Message]:
 
 def calls() -> ToolCallQuerySet:
     """Tool calls with their files and what people decided, and without their results in full."""
-    files = CallFile.objects.select_related("file")
     questions = Question.objects.order_by("pk")
     found = ToolCall.objects.defer("result").select_related("approval__decided_by", "resolved_by")
-    found = found.prefetch_related(Prefetch("files", files), Prefetch("questions", questions))
+    found = found.prefetch_related(files(), Prefetch("questions", questions))
     return found.order_by("pk")
 
 
@@ -113,6 +112,11 @@ def branch(conversation: Conversation, through: UUID | None = None) -> Branch:
     prefetch_related_objects(shown, Prefetch("messages", messages()))
     places = {turn.pk: Places(tree.message(turn.pk), tree.answer(turn.pk)) for turn in shown}
     return Branch(shown, places)
+
+
+def files() -> "Prefetch[str]":
+    """The files of calls."""
+    return Prefetch("files", CallFile.objects.select_related("file"))
 
 
 def turns(conversation: Conversation) -> list[Turn]:

@@ -4,6 +4,7 @@ from django.urls import path
 
 from . import api_door, decision_views, downloads, filing_views, streams, views
 from .filing_views import CHANGES
+from .results import views as results
 
 _ONE = "conversations/<uuid:conversation_id>"
 
@@ -31,6 +32,8 @@ urlpatterns = [
     path("inbox/link/", decision_views.inbox_link, name="inbox-link"),
     path("approvals/<int:approval_id>/decide/", decision_views.decide, name="decide"),
     path("questions/<int:question_id>/answer/", decision_views.answer, name="answer"),
+    path("calls/<int:call_id>/result/", results.result, name="result"),
+    path("calls/<int:call_id>/result/download/", results.download, name="result-download"),
     path("calls/<int:call_id>/resolve/", decision_views.resolve, name="resolve"),
     path("grants/<int:grant_id>/revoke/", decision_views.revoke, name="revoke"),
 ]

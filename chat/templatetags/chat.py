@@ -1,6 +1,5 @@
 """What the chat's templates need beyond Django's own tags."""
 
-import json
 from typing import Any
 
 from django import template
@@ -13,6 +12,7 @@ from django.utils.translation import ngettext
 
 from automate.conf import conf
 from chat import waiting
+from chat.call_groups import CallGroup
 from chat.language_models import chosen_model, models_for
 from chat.models import ToolCall, Turn
 from chat.rendering import render_stored_markdown, visible_text
@@ -122,29 +122,15 @@ def visible(text: Any) -> str:
 
 
 @register.filter
-def call_icon(call: ToolCall) -> str:
-    """The name of the drawing for the call's status."""
+def call_icon(call: ToolCall | CallGroup) -> str:
+    """The name of the drawing for the status of a call, or of several."""
     return _CALL_ICONS[ToolCall.Status(call.status)]
 
 
 @register.filter
 def arguments_text(call: ToolCall) -> str:
-    """The arguments, indented; as the model wrote them where they are no JSON."""
-    if call.arguments is None:
-        return _shortened(call.arguments_text)
-    return _shortened(as_json(call.arguments))
-
-
-@register.filter
-def result_text(call: ToolCall) -> str:
-    """What the model was given as the result, indented where it is JSON."""
-    text = call.result_text
-    if text[:1] in ("{", "[") and len(text) <= MAX_SHOWN_CHARACTERS:
-        try:
-            return _shortened(as_json(json.loads(text)))
-        except ValueError:
-            return _shortened(text)
-    return _shortened(text)
+    """The arguments as the model wrote them."""
+    return _shortened(call.arguments_text)
 
 
 @register.filter

@@ -81,6 +81,7 @@ def rows_of_every_page(user: Any) -> dict[str, str]:
         "manage": reverse("chat:manage", args=[talk.pk]),
         "archived": reverse("chat:archived"),
         "deleted": f"{reverse('chat:index')}?deleted={_put_away(user).pk}",
+        "result": reverse("chat:result", args=[ToolCall.objects.earliest("pk").pk]),
         "accounts": reverse("automate:accounts"),
         "login": reverse("login"),
         "missing": "/chat/nothing-is-here/",
@@ -319,6 +320,19 @@ def _open_menus(page: Any) -> None:
         page.wait_for_selector(".period [data-manage]")
 
 
+def _search_the_result(page: Any) -> None:
+    page.click(".result-views a:nth-child(2)")
+    page.wait_for_selector(".tree")
+    page.fill("[type=search]", "mug")
+    page.wait_for_selector(".places mark")
+
+
+def _open_a_result(page: Any) -> None:
+    _open_all_cards(page)
+    page.click("[data-opens-viewer]")
+    page.wait_for_selector("#viewer[open] .table-scroll")
+
+
 EVERY_PAGE = (
     Shown("new"),
     Shown("new", act=_open_drawer),
@@ -333,6 +347,9 @@ EVERY_PAGE = (
     Shown("manage"),
     Shown("archived"),
     Shown("deleted"),
+    Shown("result"),
+    Shown("result", act=_search_the_result),
+    Shown("conversation", act=_open_a_result),
     Shown("accounts", ready="h1"),
     Shown("login", ready="[name=password]", logged_in=False),
     Shown("missing", ready="h1"),

@@ -1,5 +1,6 @@
 // Where the chat page's modules meet.
 
+import * as calls from "./calls.js";
 import { addCopyButtons } from "./code.js";
 import * as composer from "./composer.js";
 import * as decisions from "./decisions.js";
@@ -30,6 +31,7 @@ history.start();
 scroll.start();
 composer.start();
 decisions.start();
+calls.start();
 addCopyButtons(document);
 followAll();
 scroll.toLatest();

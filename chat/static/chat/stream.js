@@ -2,6 +2,7 @@
 // The browser reconnects by itself with the number of the last event it has. A hidden tab lets
 // its connection go, since a browser has only six to a host, and comes back where it was.
 
+import { showGroup } from "./calls.js";
 import { addCopyButtons } from "./code.js";
 import { retype, typed } from "./decisions.js";
 import { announce, word } from "./words.js";
@@ -104,6 +105,7 @@ export class TurnStream {
     if (old && old.dataset.touched) put.open = old.open;
     if (hadFocus) put.querySelector("summary").focus();
     retype(put, kept);
+    if (data.group) showGroup(put.closest(".call-group"), data);
     window.htmx?.process(put);
     if (data.words) {
       this.say(data.words);

@@ -1,0 +1,1 @@
+"""What tools answered: told apart, shown as tables and trees in bounded parts, searched, given."""
