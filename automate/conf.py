@@ -95,6 +95,10 @@ class Settings:
     take `env` (values may be references as in `auth_secret_ref`) and `cwd`. Only here, never in a
     row, because whoever names a command can run anything."""
 
+    MCP_REGISTRY_URL: str = "https://registry.modelcontextprotocol.io"
+    """The MCP registry that the admin searches for servers; empty: none. Nothing is sent there but
+    what is searched for, and only when somebody searches."""
+
     ENCRYPTION_KEYS: tuple[str, ...] = ()
     """Fernet keys that encrypt stored OAuth tokens, newest first; references as in
     `auth_secret_ref`. Empty: a key is derived from `SECRET_KEY`."""

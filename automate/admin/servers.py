@@ -18,10 +18,12 @@ from automate_llm.exceptions import MCPClientError
 
 from .forms import MCPServerForm
 from .health import server_health
+from .importing import ImportingAdmin
 from .oauth import MCPServerOAuthInline
 from .panels import PanelledAdmin, server_panels
 from .policy import warn_of_permission
 from .probing import ProbingAdmin
+from .registry import RegistryAdmin
 from .rules import RuleInline
 from .syncing import SyncingAdmin
 
@@ -32,7 +34,7 @@ else:
 
 
 @admin.register(MCPServer)
-class MCPServerAdmin(ProbingAdmin, SyncingAdmin, PanelledAdmin):
+class MCPServerAdmin(ImportingAdmin, RegistryAdmin, ProbingAdmin, SyncingAdmin, PanelledAdmin):
     panels = server_panels
     form = MCPServerForm
     inlines = (MCPServerOAuthInline, RuleInline)
@@ -50,7 +52,7 @@ class MCPServerAdmin(ProbingAdmin, SyncingAdmin, PanelledAdmin):
     list_editable = ("enabled",)
     list_filter = ("enabled",)
     search_fields = ("name", "slug", "endpoint_url")
-    actions = ("sync_tools", "enable", "disable", "forget_accounts")
+    actions = ("sync_tools", "enable", "disable", "export_servers", "forget_accounts")
     readonly_fields = (
         "health",
         "status",
