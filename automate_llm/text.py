@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 
 # Controls but \n and \t, soft hyphen, joiners and fillers, Arabic and bidi marks, Mongolian and
 # other variation selectors, zero-width and invisible operators, annotations, shorthand and
@@ -12,6 +13,7 @@ _HIDDEN = re.compile(
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 SURROGATE = re.compile("[\ud800-\udfff]")
+_UNSEEN = re.compile(f"{_HIDDEN.pattern}|{SURROGATE.pattern}")
 
 
 def clean_text(text: str, limit: int) -> str:
@@ -31,3 +33,18 @@ def clean_text(text: str, limit: int) -> str:
 def escaped_hidden(text: str) -> str:
     """JSON with the hidden characters of its strings as escapes, so that a person sees them."""
     return _HIDDEN.sub(lambda found: json.dumps(found[0])[1:-1], text)
+
+
+def parts_by_visibility(text: str) -> Iterator[tuple[str, bool]]:
+    """The text in pieces, each with whether people see it; one that they do not see is a character.
+
+    Line feeds and tabs are seen; half a surrogate pair is not.
+    """
+    done = 0
+    for found in _UNSEEN.finditer(text):
+        if found.start() > done:
+            yield text[done : found.start()], True
+        yield found[0], False
+        done = found.end()
+    if done < len(text):
+        yield text[done:], True

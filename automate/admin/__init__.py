@@ -4,5 +4,13 @@ from .offerings import MCPPromptAdmin, MCPResourceAdmin
 from .rules import ToolRuleAdmin
 from .servers import MCPServerAdmin
 from .tools import MCPToolAdmin
+from .versions import MCPToolVersionAdmin
 
-__all__ = ["MCPPromptAdmin", "MCPResourceAdmin", "MCPServerAdmin", "MCPToolAdmin", "ToolRuleAdmin"]
+__all__ = [
+    "MCPPromptAdmin",
+    "MCPResourceAdmin",
+    "MCPServerAdmin",
+    "MCPToolAdmin",
+    "MCPToolVersionAdmin",
+    "ToolRuleAdmin",
+]

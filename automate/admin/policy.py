@@ -35,6 +35,16 @@ def default_in_words(tool: MCPTool) -> str:
     return _by_effect(tool)
 
 
+def risk_in_words(tool: MCPTool) -> str:
+    """What a tool does, and whose word that is."""
+    risk = MCPTool.Risk(tool.risk)
+    if risk == MCPTool.Risk.UNSAID:
+        return str(risk.label)
+    if tool.effect:
+        return gettext("%(what)s: you said so") % {"what": tool.get_effect_display()}
+    return gettext("%(what)s: its server says so") % {"what": risk.label}
+
+
 def rules_beside(tool: MCPTool, site: str) -> str:
     """Rules for the tool's server or for all tools, as links."""
     wider = Q(server=tool.server_id) | Q(server=None, tool=None)

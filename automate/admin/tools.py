@@ -1,22 +1,25 @@
 """The admin of tools: what a server offers, and what of it a chat may use."""
 
-import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.contrib import admin
 from django.forms import ModelForm
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.html import format_html
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from automate.models import MCPTool, MCPToolQuerySet, ToolRule
-from automate.reviewing import Decision, decide
+from automate.models import MCPTool, MCPToolVersion
 
 from .panels import PanelledAdmin, tool_panels
-from .policy import default_in_words, rules_beside, warn_of_permission
+from .policy import default_in_words, risk_in_words, rules_beside, warn_of_permission
+from .reviews import ReviewAdmin
 from .rules import RuleInline
+from .schema_tree import schema_shown
+from .showing import json_shown, visible
+from .tool_actions import ToolActions
+from .tool_filters import RiskFilter, WaitingFilter
+from .versions import differences_shown, versions_shown
 
 if TYPE_CHECKING:
     Form = ModelForm[MCPTool]
@@ -25,82 +28,61 @@ else:
 
 
 @admin.register(MCPTool)
-class MCPToolAdmin(PanelledAdmin):
+class MCPToolAdmin(ToolActions, ReviewAdmin, PanelledAdmin):
     """Tools come from a sync and are never typed in; the switch and the policy are the operator's.
 
-    Switching a tool on approves nothing: that is a reviewer's word on what was shown.
+    Switching a tool on approves nothing: that is a reviewer's word on what was shown. The list has
+    no fields to type into: it would be saved as it was opened, whatever has happened since.
     """
 
     panels = tool_panels
     inlines = (RuleInline,)
-    list_display = ("name", "title", "server", "enabled", "status", "by_default")
-    list_editable = ("enabled",)
-    list_filter = ("server", "enabled", "available", "review", "effect", "needs_second_person")
+    change_list_template = "admin/automate/mcptool/change_list.html"
+    list_display = ("name", "title", "server", "enabled", "status", "risk_in_words", "by_default")
+    list_filter = (
+        *("server", "enabled", WaitingFilter, RiskFilter),
+        *("available", "effect", "needs_second_person"),
+    )
     list_select_related = ("server",)
     search_fields = ("name", "title", "function_name", "description")
-    actions = (
-        *("approve", "enable", "disable", "ask_first", "allow"),
-        *("mark_as_reading", "mark_as_writing", "leave_effect_to_server"),
-    )
     _POLICY = ("effect", "needs_second_person", "required_permission")
-    readonly_fields = (
-        "status",
-        "by_default",
-        "rules_beside",
-        "server",
-        "name",
-        "function_name",
-        "title",
-        "description",
-        "input_schema_shown",
-        "output_schema_shown",
+    _DEFINITION = (
+        *("title", "description_shown", "input_schema_shown", "output_schema_shown"),
         "annotations_shown",
-        "available",
-        "review",
-        "schema_error",
-        "version",
-        "first_seen",
-        "changed_at",
     )
-    fieldsets = (
-        (None, {"fields": ("status", "enabled", "server", "name", "function_name")}),
-        (
-            _("Who may call it"),
-            {
-                "description": _("No sync changes this. Rules for this tool follow below."),
-                "fields": ("by_default", *_POLICY, "rules_beside"),
-            },
-        ),
-        (
-            _("Definition"),
-            {
-                "description": _("As the server last described it; only a sync changes it."),
-                "fields": (
-                    "title",
-                    "description",
-                    "input_schema_shown",
-                    "output_schema_shown",
-                    "annotations_shown",
-                ),
-            },
-        ),
-        (
-            _("State"),
-            {
-                "fields": (
-                    "available",
-                    "review",
-                    "schema_error",
-                    "version",
-                    "first_seen",
-                    "changed_at",
-                )
-            },
-        ),
+    _STATE = ("available", "schema_error", "version", "first_seen", "changed_at")
+    readonly_fields = (
+        *("status", "waiting", "by_default", "rules_beside", "server", "name", "function_name"),
+        *(*_DEFINITION, *_STATE, "versions"),
     )
 
+    def get_fieldsets(self, request: HttpRequest, obj: MCPTool | None = None) -> Any:
+        waiting = () if obj is None or obj.review == obj.Review.APPROVED else ("waiting",)
+        return (
+            (None, {"fields": ("status", *waiting, "enabled", "server", "name", "function_name")}),
+            (
+                _("Who may call it"),
+                {
+                    "description": _(
+                        "No sync changes this. Rules for this tool follow below; those that decide "
+                        "“Only these” say which groups and people may call it at all."
+                    ),
+                    "fields": ("by_default", *self._POLICY, "rules_beside"),
+                },
+            ),
+            (
+                _("Definition"),
+                {
+                    "description": _("As the server last described it; only a sync changes it."),
+                    "fields": self._DEFINITION,
+                },
+            ),
+            (_("State"), {"fields": self._STATE}),
+            (_("Versions"), {"fields": ("versions",)}),
+        )
+
     class Media:
-        css: ClassVar[dict[str, list[str]]] = {"all": ["automate/admin.css"]}
+        css: ClassVar[dict[str, list[str]]] = {"all": ["automate/admin.css", "automate/review.css"]}
 
     def has_add_permission(self, request: HttpRequest, obj: MCPTool | None = None) -> bool:
         return False
@@ -117,90 +99,39 @@ class MCPToolAdmin(PanelledAdmin):
     def rules_beside(self, tool: MCPTool) -> str:
         return rules_beside(tool, self.admin_site.name)
 
+    @admin.display(description=_("what it does"))
+    def risk_in_words(self, tool: MCPTool) -> str:
+        return risk_in_words(tool)
+
+    @admin.display(description=_("review"))
+    def waiting(self, tool: MCPTool) -> str:
+        approved = MCPToolVersion.objects.approved_of([tool]).first()
+        link = format_html(
+            '<p><a href="{}">{}</a></p>',
+            self.review_address(f"tools={tool.pk}"),
+            _("Approve or reject it"),
+        )
+        return link + (differences_shown(approved, tool) if approved else "")
+
+    @admin.display(description=_("versions"))
+    def versions(self, tool: MCPTool) -> str:
+        return versions_shown(tool, self.admin_site.name)
+
+    @admin.display(description=_("description"))
+    def description_shown(self, tool: MCPTool) -> str:
+        return format_html('<p class="automate-said" dir="auto">{}</p>', visible(tool.description))
+
     @admin.display(description=_("input schema"))
     def input_schema_shown(self, tool: MCPTool) -> str:
-        return _pretty(tool.input_schema)
+        return schema_shown(tool.input_schema)
 
     @admin.display(description=_("output schema"))
     def output_schema_shown(self, tool: MCPTool) -> str:
-        return _pretty(tool.output_schema)
+        return schema_shown(tool.output_schema)
 
     @admin.display(description=_("annotations"))
     def annotations_shown(self, tool: MCPTool) -> str:
-        return _pretty(tool.annotations)
-
-    @admin.action(description=_("Approve selected tools"), permissions=["change"])
-    def approve(self, request: HttpRequest, queryset: QuerySet[MCPTool]) -> None:
-        shown = dict(_rows(queryset).awaiting_review().values_list("pk", "version"))
-        count = len(decide(shown, Decision.APPROVED, request.user).tools)
-        words = ngettext("%d tool approved.", "%d tools approved.", count) % count
-        self.message_user(request, words, messages.SUCCESS)
-
-    @admin.action(description=_("Enable selected tools"), permissions=["change"])
-    def enable(self, request: HttpRequest, queryset: QuerySet[MCPTool]) -> None:
-        rows = _rows(queryset)
-        count = rows.enable()
-        words = ngettext("%d tool enabled.", "%d tools enabled.", count) % count
-        self.message_user(request, words, messages.SUCCESS)
-        if waiting := rows.awaiting_review().count():
-            words = ngettext(
-                "%d of them waits for approval.",
-                "%d of them wait for approval.",
-                waiting,
-            )
-            self.message_user(request, words % waiting, messages.WARNING)
-
-    @admin.action(description=_("Disable selected tools"), permissions=["change"])
-    def disable(self, request: HttpRequest, queryset: QuerySet[MCPTool]) -> None:
-        count = _rows(queryset).disable()
-        words = ngettext("%d tool disabled.", "%d tools disabled.", count) % count
-        self.message_user(request, words, messages.SUCCESS)
-
-    @admin.action(description=_("Ask before each call"), permissions=["rule"])
-    def ask_first(self, request: HttpRequest, queryset: QuerySet[MCPTool]) -> None:
-        self._decide(request, queryset, ToolRule.Decision.ASK)
-
-    @admin.action(description=_("Allow without asking"), permissions=["rule"])
-    def allow(self, request: HttpRequest, queryset: QuerySet[MCPTool]) -> None:
-        self._decide(request, queryset, ToolRule.Decision.ALLOW)
-
-    @admin.action(description=_("Mark as: only reads"), permissions=["change"])
-    def mark_as_reading(self, request: HttpRequest, queryset: QuerySet[MCPTool]) -> None:
-        self._mark(request, queryset, MCPTool.Effect.READ_ONLY)
-
-    @admin.action(description=_("Mark as: changes something"), permissions=["change"])
-    def mark_as_writing(self, request: HttpRequest, queryset: QuerySet[MCPTool]) -> None:
-        self._mark(request, queryset, MCPTool.Effect.WRITE)
-
-    @admin.action(description=_("Mark as: does what its server says"), permissions=["change"])
-    def leave_effect_to_server(self, request: HttpRequest, queryset: QuerySet[MCPTool]) -> None:
-        self._mark(request, queryset, MCPTool.Effect.UNSAID)
-
-    def has_rule_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perms(("automate.add_toolrule", "automate.delete_toolrule"))
-
-    def _decide(
-        self, request: HttpRequest, queryset: QuerySet[MCPTool], decision: ToolRule.Decision
-    ) -> None:
-        tools = list(queryset)
-        count = ToolRule.objects.decide_for_everybody(tools, decision)
-        words = ngettext(
-            "%d tool has its rule for everybody.", "%d tools have their rule for everybody.", count
-        )
-        self.message_user(request, words % count, messages.SUCCESS)
-        if ToolRule.objects.stricter_than(decision, tools).exists():
-            self.message_user(
-                request,
-                _("Other rules are stricter for some of them, or for some people, and win."),
-                messages.WARNING,
-            )
-
-    def _mark(
-        self, request: HttpRequest, queryset: QuerySet[MCPTool], effect: MCPTool.Effect
-    ) -> None:
-        count = _rows(queryset).update(effect=effect)
-        words = ngettext("%d tool marked.", "%d tools marked.", count) % count
-        self.message_user(request, words, messages.SUCCESS)
+        return json_shown(tool.annotations) if tool.annotations else "–"
 
     def save_model(self, request: HttpRequest, obj: MCPTool, form: Form, change: bool) -> None:
         """Write what is the operator's and nothing else, so that a sync meanwhile loses nothing."""
@@ -210,24 +141,6 @@ class MCPToolAdmin(PanelledAdmin):
         if said := {name: getattr(obj, name) for name in self._POLICY if name in form.changed_data}:
             tool.update(**said)
         warn_of_permission(self, request, form)
-
-    def response_change(self, request: HttpRequest, obj: MCPTool) -> HttpResponse:
-        if "_approve" in request.POST:
-            self._approve_as_seen(request, obj)
-        return super().response_change(request, obj)
-
-    def _approve_as_seen(self, request: HttpRequest, tool: MCPTool) -> None:
-        """Approve the definition that the page showed, and no later one."""
-        seen = request.POST.get("_seen_version", "")
-        shown = {tool.pk: int(seen) if seen.isdecimal() else 0}
-        if decide(shown, Decision.APPROVED, request.user).tools:
-            self.message_user(request, _("The definition is approved."), messages.SUCCESS)
-        else:
-            self.message_user(
-                request,
-                _("Not approved: the definition has changed since this page was opened."),
-                messages.ERROR,
-            )
 
 
 def tool_status(tool: MCPTool) -> str:
@@ -247,17 +160,3 @@ def tool_status(tool: MCPTool) -> str:
     if not tool.server.enabled:
         return gettext("Its server is off.")
     return gettext("Ready.")
-
-
-def _rows(queryset: QuerySet[MCPTool]) -> MCPToolQuerySet:
-    """The chosen rows by their keys: what the list filtered by may change with them."""
-    return MCPTool.objects.filter(pk__in=[tool.pk for tool in queryset])
-
-
-def _pretty(value: Any) -> str:
-    if value in (None, {}):
-        return "-"
-    return format_html(
-        '<pre class="automate-json">{}</pre>',
-        json.dumps(value, indent=2, ensure_ascii=False),
-    )

@@ -6,6 +6,7 @@ from functools import reduce
 from typing import ClassVar, Self
 
 from django.db import models, router, transaction
+from django.db.models import Case, Q, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -28,6 +29,23 @@ class MCPToolQuerySet(models.QuerySet["MCPTool"]):
     def awaiting_review(self) -> Self:
         """Tools that wait for somebody to look at them."""
         return self.filter(available=True, review__in=reviews.WAITING)
+
+    def of_risk(self, risk: str) -> Self:
+        """Tools that do this at worst, by the operator's word, else by the server's."""
+        effect, says = MCPTool.Effect, "annotations__"
+        by_effect = {effect.READ_ONLY: "read_only", effect.DESTRUCTIVE: "destructive"}
+        reads, destroys = Q(**{f"{says}readOnlyHint": True}), Q(**{f"{says}destructiveHint": True})
+        no = Q(**{f"{says}readOnlyHint": False}) | Q(**{f"{says}destructiveHint": False})
+        return self.alias(
+            at_worst=Case(
+                *(When(effect=said, then=Value(value)) for said, value in by_effect.items()),
+                When(~Q(effect=effect.UNSAID), then=Value("write")),
+                When(reads, then=Value("read_only")),
+                When(destroys, then=Value("destructive")),
+                When(no, then=Value("write")),
+                default=Value("unsaid"),
+            )
+        ).filter(at_worst=risk)
 
     def usable_by(self, user: User) -> Self:
         """Tools that this person's chat may call now, but for what rules and the site's hook say.
@@ -66,6 +84,12 @@ class MCPTool(models.Model):
         IDEMPOTENT = "idempotent", _("May safely run twice")
         WRITE = "write", _("Changes something")
         DESTRUCTIVE = "destructive", _("Destroys something")
+
+    class Risk(models.TextChoices):
+        READ_ONLY = "read_only", _("Only reads")
+        WRITE = "write", _("Changes something")
+        DESTRUCTIVE = "destructive", _("Destroys something")
+        UNSAID = "unsaid", _("Nobody said what it does")
 
     USABLE: ClassVar[Mapping[str, object]] = {
         "enabled": True,
@@ -229,6 +253,19 @@ class MCPTool(models.Model):
         if self.effect:
             return self.effect == self.Effect.READ_ONLY
         return self.annotations.get("readOnlyHint") is True
+
+    @property
+    def risk(self) -> Risk:
+        """What it does at worst: by the operator's word, else by the server's; as in `of_risk`."""
+        if self.effect:
+            said = {self.Effect.READ_ONLY.value, self.Effect.DESTRUCTIVE.value}
+            return self.Risk(self.effect if self.effect in said else self.Risk.WRITE)
+        hints = [self.annotations.get(name) for name in ("readOnlyHint", "destructiveHint")]
+        if hints[0] is True:
+            return self.Risk.READ_ONLY
+        if hints[1] is True:
+            return self.Risk.DESTRUCTIVE
+        return self.Risk.WRITE if False in hints else self.Risk.UNSAID
 
     @property
     def may_run_twice(self) -> bool:

@@ -184,12 +184,14 @@ def test_a_bulk_action_says_where_stricter_rules_win(admin_client: Client) -> No
     ("action", "effect"),
     [
         ("mark_as_reading", "read_only"),
+        ("mark_as_repeatable", "idempotent"),
         ("mark_as_writing", "write"),
+        ("mark_as_destroying", "destructive"),
         ("leave_effect_to_server", ""),
     ],
 )
 def test_what_tools_do_is_said_in_bulk(admin_client: Client, action: str, effect: str) -> None:
-    tools = [add_tool("a", effect="destructive"), add_tool("b", effect="destructive")]
+    tools = [add_tool("a", effect="write"), add_tool("b", effect="destructive")]
 
     assert act(admin_client, action, *tools) == ["2 tools marked."]
     assert {tool.effect for tool in MCPTool.objects.all()} == {effect}

@@ -37,34 +37,12 @@ def test_no_tool_is_typed_in(admin_client: Client) -> None:
     assert admin_client.get(f"{LIST}add/").status_code == 403
 
 
-def test_selected_tools_are_approved(admin_client: Client) -> None:
-    tools = [add_tool("a", review=Review.CHANGED), add_tool("b", review=Review.NEW, enabled=False)]
-
-    assert act(admin_client, "approve", *tools) == ["2 tools approved."]
-    assert MCPTool.objects.usable().count() == 2
-
-
 def test_tools_are_switched_in_bulk(admin_client: Client) -> None:
     tools = [add_tool("a"), add_tool("b")]
 
     assert act(admin_client, "disable", *tools) == ["2 tools disabled."]
     assert act(admin_client, "enable", tools[0]) == ["1 tool enabled."]
     assert MCPTool.objects.usable().get().name == "a"
-
-
-def switch_in_list(client: Client, tool: MCPTool, *, on: bool) -> None:
-    rows: dict[str, Any] = {"form-TOTAL_FORMS": 1, "form-INITIAL_FORMS": 1, "_save": "1"}
-    rows |= {"form-0-id": tool.pk} | ({"form-0-enabled": "on"} if on else {})
-    assert client.post(LIST, rows).status_code == 302
-
-
-def test_a_tool_is_switched_in_the_list(admin_client: Client) -> None:
-    tool = add_tool()
-
-    switch_in_list(admin_client, tool, on=False)
-    assert not MCPTool.objects.get().enabled
-    switch_in_list(admin_client, tool, on=True)
-    assert MCPTool.objects.get().enabled
 
 
 def test_an_edit_touches_nothing_but_what_is_the_operators(admin_client: Client) -> None:
@@ -75,34 +53,6 @@ def test_an_edit_touches_nothing_but_what_is_the_operators(admin_client: Client)
 
     row = MCPTool.objects.get()
     assert (row.enabled, row.description, row.name, row.version) == (False, "Finds.", "search", 1)
-
-
-def test_a_waiting_tool_is_approved_on_its_page_as_it_was_shown(admin_client: Client) -> None:
-    tool = add_tool(review=Review.CHANGED)
-    page = admin_client.get(page_of(tool)).content.decode()
-    assert 'name="_approve"' in page
-
-    seen = {"enabled": "on", "_approve": "1", "_seen_version": "1", **NO_RULES}
-    admin_client.post(page_of(tool), seen)
-
-    assert MCPTool.objects.get().usable
-
-
-def test_a_definition_that_has_changed_since_the_page_was_opened_is_not_approved(
-    admin_client: Client,
-) -> None:
-    tool = add_tool(review=Review.CHANGED)
-    MCPTool.objects.update(version=2)
-
-    seen = {"enabled": "on", "_approve": "1", "_seen_version": "1", **NO_RULES}
-    answer = admin_client.post(page_of(tool), seen, follow=True)
-
-    assert "has changed since" in answer.content.decode()
-    assert MCPTool.objects.get().review == Review.CHANGED
-
-
-def test_an_approved_tool_has_no_approve_button(admin_client: Client) -> None:
-    assert 'name="_approve"' not in admin_client.get(page_of(add_tool())).content.decode()
 
 
 def test_the_page_shows_the_schema(admin_client: Client) -> None:
@@ -154,7 +104,9 @@ def test_a_tool_whose_server_is_off_says_so(admin_client: Client) -> None:
     [
         ("enabled__exact=0", {"off"}),
         ("available__exact=0", {"gone"}),
-        ("review__exact=new", {"new"}),
+        ("waiting=new", {"new"}),
+        ("waiting=yes", {"new"}),
+        ("risk=destructive", {"destroys"}),
         ("q=fetch", {"fetch"}),
         ("q=needle", {"described"}),
     ],
@@ -165,6 +117,7 @@ def test_tools_are_filtered_and_searched(admin_client: Client, query: str, found
     add_tool("gone", available=False)
     add_tool("new", review=Review.NEW)
     add_tool("described", description="A needle.")
+    add_tool("destroys", annotations={"destructiveHint": True})
 
     rows = admin_client.get(f"{LIST}?{query}").context["cl"].result_list
 
@@ -198,7 +151,7 @@ def test_the_list_takes_the_same_queries_for_two_tools_and_for_twenty(
     assert count() == few
 
 
-@pytest.mark.parametrize("action", ["approve", "enable", "disable"])
+@pytest.mark.parametrize("action", ["enable", "disable"])
 def test_a_bulk_action_takes_the_same_queries_for_two_tools_and_for_twenty(
     admin_client: Client, action: str
 ) -> None:

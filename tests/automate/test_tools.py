@@ -94,3 +94,14 @@ def test_only_a_tool_that_awaits_review_waits_since_some_time() -> None:
 
     assert approved.waiting_since is rejected.waiting_since is None
     assert new.waiting_since == new.changed_at
+
+
+def test_the_query_and_the_row_agree_on_what_a_tool_does_at_worst() -> None:
+    hints = ({}, {"readOnlyHint": True}, {"readOnlyHint": False}, {"destructiveHint": True})
+    both = {"readOnlyHint": True, "destructiveHint": True}
+    for number, (effect, annotations) in enumerate(product(MCPTool.Effect.values, (*hints, both))):
+        add_tool(f"tool_{number}", effect=effect, annotations=annotations)
+
+    for risk in MCPTool.Risk:
+        found = set(MCPTool.objects.of_risk(risk))
+        assert found == {tool for tool in MCPTool.objects.all() if tool.risk == risk} != set()
