@@ -81,6 +81,7 @@ _LISTED = ("pk", "function_name", "definition_hash", "server_id", *MCPTool.PERMI
 _UNREAD = ("input_schema", "output_schema")
 
 _ALL_SHOWN = Outline()
+_NOTHING = Scope()
 _required_permissions = itemgetter(4, 5)
 _listed: CompiledQuery[Row] = CompiledQuery(
     lambda: MCPTool.objects.usable().order_by("function_name").values_list(*_LISTED)
@@ -94,8 +95,11 @@ _catalogs: BoundedCache[tuple[Row, ...], Catalog] = BoundedCache(32_000_000)
 _definitions: BoundedCache[tuple[str, str], bytes] = BoundedCache(32_000_000)
 
 
-def catalog_for(user: User) -> Catalog:
-    """The tools that this person's chat may call now, in an order that does not change."""
+def catalog_for(user: User, left_out: Scope = _NOTHING) -> Catalog:
+    """The tools that this person's chat may call now, in an order that does not change.
+
+    `left_out` are those that the person does not want; they take nothing away from the rules.
+    """
     if not user.is_active:
         return Catalog()
     rows = tuple(_listed.rows())
@@ -108,6 +112,8 @@ def catalog_for(user: User) -> Catalog:
             for row in rows
             if _required_permissions(row) not in lacked and outline.shows(row[0], row[3])
         )
+    if left_out != _NOTHING:
+        rows = tuple(row for row in rows if not left_out.has(row[0], row[3]))
     if not rows:
         return Catalog()
     return _catalogs.get(rows) or _prepared(rows)

@@ -18,12 +18,15 @@ from ninja.openapi.docs import Swagger
 from ninja.parser import Parser
 from ninja.security import SessionAuth
 
+from automate.availability import availability_for
+from automate.policy import Scope
 from automate_llm import strict_json
 from automate_llm.exceptions import AutomateError
 from automate_llm.values import InputAnswer
 
 from . import decisions, pages, submission, waiting
 from .api_conversations import router as conversations
+from .api_tools import ToolsOut
 from .api_values import (
     ERRORS,
     AnswerIn,
@@ -98,8 +101,19 @@ def send_message(request: HttpRequest, sent: MessageIn) -> Status[TurnOut]:
         sent.submission or uuid.uuid4(),
         uploads=[each.upload() for each in sent.attachments],
         model=sent.model,
+        left_out=None if sent.left_out is None else sent.left_out.scope(),
     )
     return Status(201, _turn(request, turn.pk))
+
+
+@api.get("tools", response={200: ToolsOut, **ERRORS})
+def list_tools(request: HttpRequest, conversation: uuid.UUID | None = None) -> ToolsOut:
+    """The servers and tools of a conversation, or of a new one, and why some are missing."""
+    left_out = Scope()
+    if conversation is not None:
+        owned = Conversation.objects.owned_by(request.user)
+        left_out = get_object_or_404(owned, pk=conversation).left_out
+    return ToolsOut.of(availability_for(request.user), left_out)
 
 
 @api.get("turns/{uuid:turn_id}", response={200: TurnOut, **ERRORS})

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from ninja import Field, Schema
 
+from .api_tools import LeftOutIn
 from .attachments import Upload
 from .models import Approval, Attachment, Message, Question, ToolCall, ToolGrant, Turn
 from .rendering import visible_text
@@ -50,6 +51,9 @@ class MessageIn(Schema):
     )
     model: str = Field("", description="Its alias; empty: the conversation's own.")
     attachments: list[AttachmentIn] = []
+    left_out: LeftOutIn | None = Field(
+        None, description="What to go without from now on; empty: no change."
+    )
 
 
 class ApprovalIn(Schema):

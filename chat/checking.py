@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.db.models import Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -21,10 +19,10 @@ from automate_llm.validation import validate_arguments
 
 from .arguments import arguments_hash, canonical, parsed
 from .limits import TurnLimits
-from .models import Approval, Message, ToolCall, ToolGrant, Turn
+from .models import Approval, Conversation, Message, ToolCall, ToolGrant, Turn
 
-_account: CompiledQuery[Any] = CompiledQuery(
-    lambda: get_user_model()._default_manager.filter(pk=Place(get_user_model(), "pk"))
+_conversation = CompiledQuery(
+    lambda: Conversation.objects.select_related("user").filter(pk=Place(Conversation, "pk"))
 )
 
 
@@ -38,6 +36,7 @@ class CallChecker:
     def __init__(self, turn: Turn, limits: TurnLimits, settings: Settings) -> None:
         self._turn = turn
         self._user = turn.conversation.user
+        self._left_out = turn.conversation.left_out
         self._limits = limits
         self._settings = settings
         self.uncertain: set[tuple[str, str]] = set()
@@ -47,11 +46,7 @@ class CallChecker:
         """The rows for these calls, and for the approvals that they need."""
         if not requested:
             return [], []
-        # The person may have lost an account or a right since the turn began.
-        user = _account.first(pk=self._user.pk)
-        if user is None:
-            raise type(self._user).DoesNotExist
-        self._user = user
+        self._look_again()
         policy = Policy(self._user)
         approvals: list[Approval] = []
         tools = {
@@ -60,6 +55,13 @@ class CallChecker:
         calls = [self._checked(each, tools[each.name], policy, approvals) for each in requested]
         return calls, approvals
 
+    def _look_again(self) -> None:
+        """The person may have lost a right since the turn began, or left out more tools."""
+        conversation = _conversation.first(pk=self._turn.conversation_id)
+        if conversation is None:  # it went with its person's account
+            raise type(self._user).DoesNotExist
+        self._user, self._left_out = conversation.user, conversation.left_out
+
     def checked_again(self, call: ToolCall) -> tuple[str, Approval | None]:
         """Why a call that was allowed earlier may not be sent now, or the approval that it needs.
 
@@ -67,9 +69,12 @@ class CallChecker:
         then be of no use. Where the policy has come to ask, or wants a second person by now, one is
         asked.
         """
+        self._look_again()
         tool = tool_for_call(self._user, call.function_name)
         if tool is None or tool.pk != call.tool_id or tool.version != call.tool_version:
             return _("The tool has changed, or cannot be used any more. It was not run."), None
+        if self._is_left_out(tool):
+            return _left_out_words(), None
         verdict = Policy(self._user).verdict(tool, call.arguments or {})
         if verdict.decision == Decision.DENY:
             return _denied(verdict), None
@@ -104,6 +109,9 @@ class CallChecker:
             )
         call.tool, call.tool_version = tool, tool.version
         call.server_name, call.title = tool.server.name, tool.title or tool.name
+        if self._is_left_out(tool):
+            self._limits.count_repair()
+            return _refused(call, _left_out_words())
         try:
             validate_arguments(tool.input_schema, call.arguments, key=tool.definition_hash)
         except InvalidArguments as exc:
@@ -129,6 +137,9 @@ class CallChecker:
             call.status = ToolCall.Status.WAITING
             approvals.append(self._approval(call, tool, verdict))
         return call
+
+    def _is_left_out(self, tool: MCPTool) -> bool:
+        return self._left_out.has(tool.pk, tool.server_id)
 
     def _is_uncertain(self, call: ToolCall) -> bool:
         key = call.function_name, canonical(call.arguments)
@@ -175,6 +186,10 @@ class CallChecker:
             needs_second_person=tool.needs_second_person,
             expires_at=timezone.now() + timedelta(seconds=self._settings.APPROVAL_SECONDS),
         )
+
+
+def _left_out_words() -> str:
+    return _("The person has left this tool out of the conversation. It was not run.")
 
 
 def _denied(verdict: Verdict) -> str:

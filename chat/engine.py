@@ -15,6 +15,7 @@ from automate.catalog import catalog_for
 from automate.compiled import CompiledQuery, Place
 from automate.conf import Settings, conf
 from automate.databases import short_transaction
+from automate.missing import missing_line
 from automate_llm.exceptions import ModelCancelled, ModelError
 from automate_llm.providers.base import Completed, ModelRequest
 
@@ -137,9 +138,12 @@ class TurnRun:
         model = Requester(
             self._turn, self._limits, self._this.cancellation, self._settings, self._tracer
         )
-        catalog = catalog_for(self._turn.conversation.user)
+        conversation = self._turn.conversation
+        catalog = catalog_for(conversation.user, conversation.left_out)
         context = compacted(self._turn, self._settings, model.text, self._checkpoint)
         messages = context.messages
+        if missing := missing_line(conversation.user, conversation.left_out.servers):
+            messages[0] = with_word(messages[0], missing)
         tools_dropped = False
         while True:
             self._limits.count_round()

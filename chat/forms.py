@@ -29,6 +29,10 @@ class MessageForm(SubmissionForm):
         """
         return str(self.data.get("text", "")).replace("\r\n", "\n")
 
+    def left_out(self) -> str:
+        """The servers and tools that a new conversation goes without, as the page wrote them."""
+        return str(self.data.get("without", ""))
+
     def model_alias(self) -> str:
         """The alias of the model that was chosen; empty where none was."""
         self.is_valid()

@@ -13,10 +13,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from automate.conf import conf
+from automate.policy import Scope
 
 from .attachments import Checked, Upload, attach, checked, store_bytes
 from .events import EventLog
 from .language_models import chosen_model
+from .left_out import stored
 from .models import Conversation, Message, Turn, TurnEvent
 from .queueing import submit_turn
 from .recovery import close_calls, recover_abandoned
@@ -37,10 +39,14 @@ class TurnInProgress(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a person sends: the text, and what lets its message have the files that go along."""
+    """What a person sends: the text, and what lets its message have the files that go along.
+
+    `left_out` are the servers and tools that the conversation goes without from then on.
+    """
 
     text: str
     attach: Callable[[Message], None] = lambda message: None
+    left_out: dict[str, list[int]] | None = None
 
     def store(self, turn: Turn) -> None:
         """Make it the message that this turn answers. Belongs in a transaction."""
@@ -48,6 +54,9 @@ class Said:
             conversation=turn.conversation, turn=turn, role=Message.Role.USER, content=self.text
         )
         self.attach(message)
+        if self.left_out is not None:
+            conversation = Conversation.objects.filter(pk=turn.conversation_id)
+            conversation.update(tools_left_out=self.left_out)
 
 
 def send_message(
@@ -59,13 +68,15 @@ def send_message(
     parent: Turn | None = None,
     uploads: Sequence[Upload] = (),
     model: str = "",
+    left_out: Scope | None = None,
 ) -> Turn:
     """Store what a person wrote and let a turn answer it; a new conversation where there is none.
 
     It follows `parent`, the last turn that the person saw, or else the last one that is shown.
     `submission` is the browser's own id for this message: sent twice, the first turn is returned
     and nothing is stored again. `model` is the alias of the one that answers, now and from now on;
-    empty for the conversation's own.
+    empty for the conversation's own. `left_out` are the servers and tools that the person does not
+    want from now on; `None` changes nothing.
 
     Raises:
         ValidationError: there is no text and no file, one of both cannot be taken, or the model.
@@ -76,10 +87,11 @@ def send_message(
     text = cleaned(text, needed=not uploads)
     model = chosen_model(user, model, conversation.model if conversation else "")
     files = checked(uploads, conf(), model)
+    choice = None if left_out is None else stored(left_out)
     if conversation is not None:
         recover_abandoned(conversation.turns.all())
     store_bytes(files)
-    said = Said(text, partial(attach, files=files))
+    said = Said(text, partial(attach, files=files), choice)
     if conversation is None:
         begin = partial(_begin_conversation, user, submission, _title(text, files), said, model)
     else:

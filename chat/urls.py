@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import api_door, decision_views, downloads, filing_views, streams, views
+from . import api_door, decision_views, downloads, filing_views, streams, tool_views, views
 from .filing_views import CHANGES
 from .results import views as results
 
@@ -21,6 +21,8 @@ urlpatterns = [
     path(f"{_ONE}/delete/", filing_views.delete, name="delete"),
     path(f"{_ONE}/restore/", filing_views.restore, name="restore"),
     path("archived/", filing_views.archived, name="archived"),
+    path(f"{_ONE}/tools/", tool_views.tools, name="tools"),
+    path("tools/", tool_views.tools, name="tools"),
     path("files/<int:file_id>/", downloads.file, name="file"),
     path("attachments/<int:attachment_id>/", downloads.attachment, name="attachment"),
     path("turns/<uuid:turn_id>/events/", streams.events, name="events"),

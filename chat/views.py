@@ -17,6 +17,7 @@ from django_htmx.middleware import HtmxDetails
 from . import pages
 from .executors import executor
 from .forms import MessageForm, SubmissionForm
+from .left_out import parsed, written
 from .models import Conversation, Turn
 from .security import chat_page
 from .submission import TurnInProgress, continue_turn, send_message, stop_turn
@@ -33,7 +34,8 @@ _NOT_STORED = gettext_noop("The site could not store your message, so it was not
 @chat_page
 def index(request: HttpRequest) -> HttpResponse:
     """A new conversation; after one was deleted, with the way to undo that."""
-    return _new_conversation(request, draft=request.GET.get("draft", "")[:MAX_DRAFT_CHARACTERS])
+    draft = request.GET.get("draft", "")[:MAX_DRAFT_CHARACTERS]
+    return _new_conversation(request, draft, without=request.GET.get("without", ""))
 
 
 @require_GET
@@ -68,6 +70,7 @@ def send(request: HttpRequest, conversation_id: uuid.UUID | None = None) -> Http
             form.submission_id(),
             uploads=received(request),
             model=form.model_alias(),
+            left_out=parsed(form.left_out()) if form.left_out() and not existing else None,
         )
     except ValidationError as refusal:
         return _refused(request, existing, " ".join(refusal.messages), 422, form)
@@ -125,10 +128,17 @@ def history_context(
 
 
 def _new_conversation(
-    request: HttpRequest, draft: str = "", error: str = "", status: int = 200, *, model: str = ""
+    request: HttpRequest,
+    draft: str = "",
+    error: str = "",
+    status: int = 200,
+    *,
+    model: str = "",
+    without: str = "",
 ) -> HttpResponse:
     context = {
         "model": model,
+        "without": written(parsed(without)),
         "suggestions": pages.suggestions(),
         "next_steps": pages.next_steps(),
         "draft": draft,
@@ -191,7 +201,8 @@ def _refused(
     if request.FILES:
         error = f"{error} {_('Your files have to be chosen again.')}"
     if shown is None:
-        return _new_conversation(request, draft, error, status, model=model)
+        without = sent.left_out() if sent is not None else ""
+        return _new_conversation(request, draft, error, status, model=model, without=without)
     return conversation_page(request, shown, draft, error, model=model, status=status)
 
 

@@ -8,6 +8,9 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from automate.policy import Scope
+from chat.left_out import scope_of
+
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
     def owned_by(self, user: Any) -> Self:
@@ -66,6 +69,12 @@ class Conversation(models.Model):
         default="",
         help_text=_("The one that was chosen last; empty for the site's default."),
     )
+    tools_left_out = models.JSONField(
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text=_("Keys of the `servers` and `tools` that its person does not want here."),
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), default=timezone.now)
     pinned_at = models.DateTimeField(
@@ -97,6 +106,11 @@ class Conversation(models.Model):
 
     def __str__(self) -> str:
         return self.title or str(_("New conversation"))
+
+    @property
+    def left_out(self) -> Scope:
+        """The servers and tools that its person does not want here."""
+        return scope_of(self.tools_left_out)
 
 
 class Message(models.Model):

@@ -14,6 +14,7 @@ from automate.conf import conf
 from chat import waiting
 from chat.call_groups import CallGroup
 from chat.language_models import chosen_model, models_for
+from chat.left_out import parsed
 from chat.models import ToolCall, Turn
 from chat.rendering import render_stored_markdown, visible_text
 from chat.schema_fields import json_text as as_json
@@ -59,6 +60,14 @@ def attachment_limits() -> dict[str, int]:
     """How many files a message may have, and how many bytes each."""
     settings = conf()
     return {"count": settings.MAX_ATTACHMENTS, "size": settings.MAX_ATTACHMENT_BYTES}
+
+
+@register.simple_tag(takes_context=True)
+def left_out_count(context: Context) -> int:
+    """How many servers and tools the person leaves out of this conversation."""
+    conversation = context.get("conversation")
+    scope = conversation.left_out if conversation else parsed(context.get("without") or "")
+    return len(scope.servers) + len(scope.tools)
 
 
 @register.simple_tag(takes_context=True)

@@ -124,7 +124,7 @@ def forbidden(person: User) -> set[str]:
 def let_through(person: User) -> set[str]:
     """What a model may ask for and is not refused, be it after asking."""
     settings = replace(conf(), MAX_REPAIRS=1_000)
-    turn = Turn(conversation=Conversation(user=person))
+    turn = Turn(conversation=Conversation.objects.create(user=person))
     checker = CallChecker(turn, TurnLimits(settings), settings)
     asked = product(MCPTool.objects.values_list("function_name", flat=True), ARGUMENTS)
     calls, _approvals = checker.checked([RequestedCall("1", *each) for each in asked])

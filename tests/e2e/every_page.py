@@ -66,6 +66,7 @@ def rows_of_every_page(user: Any) -> dict[str, str]:
         function_name="shop__order",
         input_schema=ORDER,
     )
+    _missing_tools(server)
     user.is_staff = True
     user.save()
     talk = _talk(user, tool)
@@ -78,6 +79,7 @@ def rows_of_every_page(user: Any) -> dict[str, str]:
         "question": _address(_questioning(user)),
         "failed": _address(_failing(user)),
         "inbox": reverse("chat:inbox"),
+        "tools": reverse("chat:tools", args=[talk.pk]),
         "manage": reverse("chat:manage", args=[talk.pk]),
         "archived": reverse("chat:archived"),
         "deleted": f"{reverse('chat:index')}?deleted={_put_away(user).pk}",
@@ -86,6 +88,19 @@ def rows_of_every_page(user: Any) -> dict[str, str]:
         "login": reverse("login"),
         "missing": "/chat/nothing-is-here/",
     }
+
+
+def _missing_tools(server: MCPServer) -> None:
+    """A tool that waits for review, one that is gone, and a server that does not answer."""
+    MCPTool.objects.create(server=server, name="refund", review="new", enabled=False)
+    MCPTool.objects.create(server=server, name="old", title="Old search", available=False)
+    MCPServer.objects.create(
+        name="Branches",
+        slug="branches",
+        endpoint_url="https://b.example",
+        last_synced=timezone.now() - timedelta(days=2),
+        last_error="Connection error",
+    )
 
 
 def _address(conversation: Conversation) -> str:
@@ -333,6 +348,11 @@ def _open_a_result(page: Any) -> None:
     page.wait_for_selector("#viewer[open] .table-scroll")
 
 
+def _open_tools(page: Any) -> None:
+    page.click("#tools-link")
+    page.wait_for_selector("#tools-panel")
+
+
 EVERY_PAGE = (
     Shown("new"),
     Shown("new", act=_open_drawer),
@@ -350,6 +370,8 @@ EVERY_PAGE = (
     Shown("result"),
     Shown("result", act=_search_the_result),
     Shown("conversation", act=_open_a_result),
+    Shown("tools", act=_open_all_cards),
+    Shown("conversation", act=_open_tools),
     Shown("accounts", ready="h1"),
     Shown("login", ready="[name=password]", logged_in=False),
     Shown("missing", ready="h1"),

@@ -6,6 +6,7 @@ import * as composer from "./composer.js";
 import * as decisions from "./decisions.js";
 import * as history from "./history.js";
 import * as scroll from "./scroll.js";
+import * as sheets from "./sheets.js";
 import * as theme from "./theme-button.js";
 import { TurnStream } from "./stream.js";
 
@@ -32,6 +33,7 @@ scroll.start();
 composer.start();
 decisions.start();
 calls.start();
+sheets.start();
 addCopyButtons(document);
 followAll();
 scroll.toLatest();
