@@ -105,7 +105,7 @@ class Policy:
 
     def _said_by_rules(self, tool: MCPTool, arguments: Mapping[str, Any] | None) -> list[Verdict]:
         return [
-            Verdict(Decision(rule.decision), rule.note)
+            Verdict(_said_by(rule), rule.note)
             for rule in self._rules
             if rule.tool_id in (None, tool.pk)
             and rule.server_id in (None, tool.server_id)
@@ -113,8 +113,8 @@ class Policy:
         ]
 
     def _outline(self) -> Outline:
-        denying = [rule for rule in self._rules if rule.decision == Decision.DENY]
-        opening = [rule for rule in self._rules if rule.decision != Decision.DENY]
+        denying = [rule for rule in self._rules if _said_by(rule) == Decision.DENY]
+        opening = [rule for rule in self._rules if _said_by(rule) != Decision.DENY]
         return Outline(
             denied=Scope.of(rule for rule in denying if rule.argument_schema is None),
             opened=None if may_pass(self._default) else Scope.of(opening),
@@ -130,6 +130,8 @@ def default_verdict(tool: MCPTool, default: str) -> Verdict:
     """What is to happen to a call of which no rule and no hook says anything."""
     if not may_pass(default):
         return Verdict(Decision.DENY)
+    if default == "allow" and tool.effect == MCPTool.Effect.DESTRUCTIVE:
+        return Verdict(Decision.ASK)
     if default != "annotations":
         return Verdict(Decision(default))
     return Verdict(Decision.ALLOW if tool.reads_only else Decision.ASK)
@@ -138,6 +140,11 @@ def default_verdict(tool: MCPTool, default: str) -> Verdict:
 def strongest(said: Iterable[Verdict]) -> Verdict | None:
     """The word that wins, the first of its kind; nothing where nothing was said."""
     return max(said, key=lambda verdict: _STRENGTH[verdict.decision], default=None)
+
+
+def _said_by(rule: ToolRule) -> Decision:
+    """What a rule says of the calls of somebody whom it concerns: of “only these”, an outsider."""
+    return Decision.DENY if rule.decision == Decision.ONLY else Decision(rule.decision)
 
 
 def _fits(rule: ToolRule, arguments: Mapping[str, Any] | None) -> bool:

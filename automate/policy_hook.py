@@ -23,6 +23,7 @@ from .models.permissions import User
 logger = logging.getLogger(__name__)
 
 Decision = ToolRule.Decision
+_ANSWERS = {Decision.ALLOW.value, Decision.ASK.value, Decision.DENY.value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,6 @@ def _verdict(answer: object) -> Verdict:
         ValueError: nothing.
     """
     said, why = (answer.decision, answer.why) if isinstance(answer, Verdict) else (answer, "")
-    if not isinstance(said, str) or said not in Decision.values:
+    if not isinstance(said, str) or said not in _ANSWERS:
         raise ValueError(f"It answered {answer!r:.200}; write 'allow', 'ask', 'deny' or None.")
     return Verdict(Decision(said), str(why))

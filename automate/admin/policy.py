@@ -30,6 +30,8 @@ def default_in_words(tool: MCPTool) -> str:
         return gettext("Asks: a second person must approve each call.")
     if default == "ask":
         return gettext("Asks: the site asks before every call.")
+    if default == "allow" and tool.effect == MCPTool.Effect.DESTRUCTIVE:
+        return gettext("Asks: you said that it destroys something.")
     if default == "allow":
         return gettext("Allowed: the site allows what no rule forbids.")
     return _by_effect(tool)

@@ -14,12 +14,13 @@ from django.utils.translation import gettext_lazy as _
 
 from automate.models import ToolRule
 
+from .conflicts import ConflictAdmin
+
 if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[ToolRule]
     Inline = admin.StackedInline[ToolRule, Any]
     Options = admin.options.BaseModelAdmin[ToolRule]
 else:
-    ModelAdmin, Inline, Options = admin.ModelAdmin, admin.StackedInline, object
+    Inline, Options = admin.StackedInline, object
 
 
 class SchemaField(JSONField):
@@ -67,7 +68,7 @@ class PersonFields(Options):
 
 
 @admin.register(ToolRule)
-class ToolRuleAdmin(PersonFields, ModelAdmin):
+class ToolRuleAdmin(PersonFields, ConflictAdmin):
     list_display = ("decision", "what", "who", "limits", "note")
     list_display_links = ("decision", "what")
     list_filter = (

@@ -16,6 +16,7 @@ from automate.models import MCPServer
 from automate.secrets import masked_secret
 from automate_llm.exceptions import MCPClientError
 
+from .conflicts import ConflictAdmin
 from .forms import MCPServerForm
 from .health import server_health
 from .importing import ImportingAdmin
@@ -34,8 +35,11 @@ else:
 
 
 @admin.register(MCPServer)
-class MCPServerAdmin(ImportingAdmin, RegistryAdmin, ProbingAdmin, SyncingAdmin, PanelledAdmin):
+class MCPServerAdmin(
+    ImportingAdmin, RegistryAdmin, ProbingAdmin, SyncingAdmin, ConflictAdmin, PanelledAdmin
+):
     panels = server_panels
+    secret_fields = ("auth_secret_ref",)
     form = MCPServerForm
     inlines = (MCPServerOAuthInline, RuleInline)
     list_display = (
@@ -49,7 +53,6 @@ class MCPServerAdmin(ImportingAdmin, RegistryAdmin, ProbingAdmin, SyncingAdmin, 
         "slug",
         "accounts",
     )
-    list_editable = ("enabled",)
     list_filter = ("enabled",)
     search_fields = ("name", "slug", "endpoint_url")
     actions = ("sync_tools", "enable", "disable", "export_servers", "forget_accounts")

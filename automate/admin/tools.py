@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from automate.models import MCPTool, MCPToolVersion
 
+from .conflicts import ConflictAdmin
 from .panels import PanelledAdmin, tool_panels
 from .policy import default_in_words, risk_in_words, rules_beside, warn_of_permission
 from .reviews import ReviewAdmin
@@ -28,7 +29,7 @@ else:
 
 
 @admin.register(MCPTool)
-class MCPToolAdmin(ToolActions, ReviewAdmin, PanelledAdmin):
+class MCPToolAdmin(ToolActions, ReviewAdmin, ConflictAdmin, PanelledAdmin):
     """Tools come from a sync and are never typed in; the switch and the policy are the operator's.
 
     Switching a tool on approves nothing: that is a reviewer's word on what was shown. The list has

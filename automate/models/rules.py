@@ -1,5 +1,6 @@
 """What operators say on who may call which tools, and when somebody is asked first."""
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Self, cast
 
@@ -61,6 +62,7 @@ class ToolRule(models.Model):
         ALLOW = "allow", _("Allow")
         ASK = "ask", _("Ask first")
         DENY = "deny", _("Deny")
+        ONLY = "only", _("Only these may")
 
     server = models.ForeignKey(
         MCPServer,
@@ -102,7 +104,8 @@ class ToolRule(models.Model):
         choices=Decision.choices,
         help_text=_(
             "Of all rules for a call, deny wins, then ask, then allow. Whoever is denied all calls "
-            "of a tool does not see it."
+            "of a tool does not see it. “Only these may” denies the calls of everybody whom no "
+            "such rule for them names, and lets nobody through by itself."
         ),
     )
     argument_schema = models.JSONField(
@@ -153,17 +156,27 @@ class ToolRule(models.Model):
     def concerning(cls, user: User) -> list["ToolRule"]:
         """Rules for everybody, for this person, and for the groups that the person is in.
 
+        And of rules that say whose calls alone are let through, those that name other people only.
         One query, and a second where there are rules for groups: a join over the members of large
         groups costs more.
         """
         if user.pk is None:
-            rules = list(cls.objects.filter(user=None))
+            rules = list(cls.objects.filter(Q(user=None) | Q(decision=cls.Decision.ONLY)))
         else:
             rules = _naming.rows(user=user.pk)
+        groups: set[int | None] = {None}
         if any(rule.group_id for rule in rules):
-            groups = {None, *cast(PermissionsMixin, user).groups.values_list("pk", flat=True)}
-            rules = [rule for rule in rules if rule.group_id in groups]
-        return rules
+            groups.update(cast(PermissionsMixin, user).groups.values_list("pk", flat=True))
+        only = cls.Decision.ONLY
+        named = [r for r in rules if r.group_id in groups and r.user_id in (None, user.pk)]
+        let_in = {rule.reach for rule in named if rule.decision == only}
+        shut_out = [r for r in rules if r.decision == only and r.reach not in let_in]
+        return [rule for rule in named if rule.decision != only] + shut_out
+
+    @property
+    def reach(self) -> tuple[int | None, int | None, str]:
+        """Which calls it is for, whosever they are."""
+        return self.server_id, self.tool_id, json.dumps(self.argument_schema, sort_keys=True)
 
     def clean(self) -> None:
         """Refuse what contradicts itself, or would be for other calls than its operator means."""
@@ -174,6 +187,8 @@ class ToolRule(models.Model):
             errors["tool"] = _("Choose a server or one tool, not both.")
         if self.group_id and self.user_id:
             errors["user"] = _("Choose a group or one person, not both.")
+        if self.decision == self.Decision.ONLY and not self.group_id and not self.user_id:
+            errors["group"] = _("Choose the group or the person who may.")
         if problems := self.argument_problems():
             errors["argument_schema"] = problems
         if errors:
@@ -194,5 +209,9 @@ class ToolRule(models.Model):
 
 
 _naming = CompiledQuery(
-    lambda: ToolRule.objects.filter(Q(user=None) | Q(user_id=Place(get_user_model(), "pk", "user")))
+    lambda: ToolRule.objects.filter(
+        Q(user=None)
+        | Q(user_id=Place(get_user_model(), "pk", "user"))
+        | Q(decision=ToolRule.Decision.ONLY)
+    )
 )

@@ -260,3 +260,60 @@ def test_a_rule_is_for_a_server_or_a_tool_and_for_a_group_or_a_person(
         rule(ASK, tool=tool, server=tool.server, user=person, group=group)
 
     assert set(refused.value.message_dict) == {"tool", "user"}
+
+
+def test_only_these_shuts_out_everybody_whom_no_such_rule_names(person: User) -> None:
+    tool, other = add_tool(effect="read_only"), add_tool("search", effect="read_only")
+    clerks, managers = Group.objects.create(name="Clerks"), Group.objects.create(name="Managers")
+    for group in (clerks, managers):
+        rule(Decision.ONLY, tool=tool, group=group, note="Clerks and managers.")
+
+    assert (decision(person, tool), shown(person)) == (DENY, {"search"})
+    assert Policy(person).verdict(tool, {}).why == "Clerks and managers."
+    person.groups.add(managers)
+    assert (decision(person, tool), decision(person, other)) == (ALLOW, ALLOW)
+
+
+def test_only_these_may_name_a_person_and_lets_nobody_through_by_itself(person: User) -> None:
+    tool = add_tool()
+    rule(Decision.ONLY, tool=tool, user=person)
+    stranger = User.objects.create_user("stranger")
+
+    assert (decision(person, tool), decision(stranger, tool)) == (ASK, DENY)
+    rule(Decision.DENY, tool=tool)
+    assert decision(person, tool) == DENY
+
+
+def test_only_these_of_a_server_and_of_its_tool_must_both_hold(person: User) -> None:
+    tool = add_tool(effect="read_only")
+    staff, clerks = Group.objects.create(name="Staff"), Group.objects.create(name="Clerks")
+    rule(Decision.ONLY, server=tool.server, group=staff)
+    rule(Decision.ONLY, tool=tool, group=clerks)
+
+    person.groups.add(clerks)
+    assert decision(person, tool) == DENY
+    person.groups.add(staff)
+    assert decision(person, tool) == ALLOW
+
+
+def test_only_these_may_be_for_certain_arguments(person: User) -> None:
+    tool = add_tool(effect="read_only")
+    rule(Decision.ONLY, ABOVE_50, tool=tool, group=Group.objects.create(name="Managers"))
+
+    assert [decision(person, tool, amount=amount) for amount in (50, 51)] == [ALLOW, DENY]
+    assert shown(person) == {"refund"}
+
+
+def test_only_these_must_name_somebody() -> None:
+    with pytest.raises(ValidationError, match="Choose the group or the person who may"):
+        rule(Decision.ONLY, tool=add_tool())
+
+
+def test_what_the_operator_says_destroys_asks_where_all_else_is_allowed(
+    settings: Any, person: User
+) -> None:
+    settings.AUTOMATE = {"APPROVAL_DEFAULT": "allow"}
+    destroys, says = add_tool(effect="destructive"), {"destructiveHint": True}
+
+    assert decision(person, destroys) == ASK
+    assert decision(person, add_tool("other", annotations=says)) == ALLOW

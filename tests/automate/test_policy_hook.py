@@ -117,7 +117,7 @@ def failing(*arguments: Any) -> Any:
 
 @pytest.mark.parametrize(
     "answer",
-    [failing, "yes", True, 1, ["allow"], Verdict("maybe"), object(), b"allow"],  # type: ignore[arg-type]
+    [failing, "yes", True, 1, ["allow"], Verdict("maybe"), Decision.ONLY, object(), b"allow"],  # type: ignore[arg-type]
 )
 def test_a_hook_that_fails_or_answers_rubbish_denies_and_is_logged_once(
     person: User, tool: MCPTool, site: Site, caplog: Any, answer: Any
