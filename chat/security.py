@@ -11,10 +11,13 @@ from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-CONTENT_SECURITY_POLICY = (
+_POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'"
+    "form-action 'self'; frame-ancestors "
 )
+CONTENT_SECURITY_POLICY = f"{_POLICY}'none'"
+CHAT_POLICY = f"{_POLICY}'self'"
+"""Pages of the chat may stand in a page of the same site, where `{% chat_widget %}` puts them."""
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
@@ -43,6 +46,9 @@ def chat_page(view: View[P]) -> View[P]:
         if request.user.is_authenticated:
             response = view(request, *args, **kwargs)
             response.headers.setdefault("Cache-Control", "private, no-store")
+            response.headers.setdefault("Content-Security-Policy", CHAT_POLICY)
+            if response.headers["Content-Security-Policy"] == CHAT_POLICY:
+                response.headers.setdefault("X-Frame-Options", "SAMEORIGIN")
             return response
         return _to_login(request)
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from automate.models import MCPTool
 from chat.engine import run_turn
 from chat.models import Approval, Question, ToolCall, ToolGrant, Turn
-from chat.security import CONTENT_SECURITY_POLICY
+from chat.security import CHAT_POLICY
 from chat.waiting import arguments_form, count_waiting_for
 from tests.servers.scripted_model import calls, text
 
@@ -109,7 +109,7 @@ def test_the_card_shows_what_would_be_sent_and_until_when(person: Client, ordere
     assert "Waits until" in html and "Allow once" in html and "Do not allow" in html
     assert "Waiting for you" in html
     assert " open>" in html
-    assert page.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
+    assert page.headers["Content-Security-Policy"] == CHAT_POLICY
     assert "<noscript><meta" not in html
     assert " style=" not in html and "onclick" not in html
 

@@ -85,6 +85,7 @@ def rows_of_every_page(user: Any) -> dict[str, str]:
         "deleted": f"{reverse('chat:index')}?deleted={_put_away(user).pk}",
         "result": reverse("chat:result", args=[ToolCall.objects.earliest("pk").pk]),
         "accounts": reverse("automate:accounts"),
+        "widget": reverse("example"),
         "login": reverse("login"),
         "missing": "/chat/nothing-is-here/",
     }
@@ -353,6 +354,12 @@ def _open_tools(page: Any) -> None:
     page.wait_for_selector("#tools-panel")
 
 
+def _open_widget(page: Any) -> None:
+    page.click("button.launch")
+    frame = page.wait_for_selector("iframe").content_frame()
+    frame.wait_for_selector("[data-theme-button]:not([hidden])", state="attached")
+
+
 EVERY_PAGE = (
     Shown("new"),
     Shown("new", act=_open_drawer),
@@ -373,6 +380,8 @@ EVERY_PAGE = (
     Shown("tools", act=_open_all_cards),
     Shown("conversation", act=_open_tools),
     Shown("accounts", ready="h1"),
+    Shown("widget", ready="button.launch"),
+    Shown("widget", ready="button.launch", act=_open_widget),
     Shown("login", ready="[name=password]", logged_in=False),
     Shown("missing", ready="h1"),
 )

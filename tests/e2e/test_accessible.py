@@ -68,7 +68,9 @@ def test_no_page_has_a_barrier(tabs: Tabs, user: Any, axe: Any, theme: str, widt
         page.wait_for_selector(shown.ready, state="attached")
         if shown.act:
             shown.act(page)
+        trouble = list(tabs.trouble)
         found += [f"{shown.name}: {each}" for each in barriers(axe, page)]
+        tabs.trouble[:] = trouble  # axe tries styles on elements, which the policy does not let it
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             found.append(f"{shown.name}: it is wider than its screen")
 

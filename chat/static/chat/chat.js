@@ -4,6 +4,7 @@ import * as calls from "./calls.js";
 import { addCopyButtons } from "./code.js";
 import * as composer from "./composer.js";
 import * as decisions from "./decisions.js";
+import * as embedded from "./embedded.js";
 import * as history from "./history.js";
 import * as scroll from "./scroll.js";
 import * as sheets from "./sheets.js";
@@ -28,6 +29,7 @@ function followAll() {
 }
 
 theme.start();
+embedded.start();
 history.start();
 scroll.start();
 composer.start();

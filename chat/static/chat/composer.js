@@ -2,6 +2,7 @@
 
 import * as attachments from "./attachments.js";
 import { Draft, forgetAll } from "./drafts.js";
+import { isEmbedded } from "./embedded.js";
 import { announce, clearError, showError, word } from "./words.js";
 
 const form = document.getElementById("composer");
@@ -140,5 +141,6 @@ export function start() {
   field.setSelectionRange(field.value.length, field.value.length);
   grow();
   // With a real keyboard the next message can follow at once; on a phone one would pop up.
-  if (matchMedia("(pointer: fine)").matches) field.focus({ preventScroll: true });
+  // In a frame the focus belongs to the page around it.
+  if (!isEmbedded && matchMedia("(pointer: fine)").matches) field.focus({ preventScroll: true });
 }

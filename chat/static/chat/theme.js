@@ -1,4 +1,6 @@
-// Runs before the first paint: the colours that this browser was told to use, if any.
+// Runs before the first paint: whether the page stands in a frame, and the colours that this browser
+// was told to use, if any.
+if (window.top !== window) document.documentElement.dataset.embedded = "yes";
 try {
   const theme = localStorage.getItem("chat-theme");
   if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;

@@ -110,6 +110,7 @@ class Command(BaseCommand):
             f"\n"
             f"Address    {self.style.SUCCESS(demo.address)}\n"
             f"Admin      {demo.address}admin/\n"
+            f"Widget     {demo.address}example/\n"
             f"Login      {USERNAME}\n"
             f"Password   {password}\n"
             f"Model      {model.name}\n"
