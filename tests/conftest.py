@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 NO_SKIPS = "AUTOMATE_NO_SKIPS"
 """Set where everything that a test may need is installed: a skip is then a failure."""
 
-
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One process more than there are cores: tests of servers spend much of their time waiting."""
     return (os.cpu_count() or 1) + 1
@@ -46,9 +45,13 @@ def _no_connection_is_left() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """The test database, dropped although threads that serve all turns keep their connections."""
-    yield
     from django.db import connection
 
+    from tests.quick_flush.management.commands.flush import at_start
+
+    with django_db_blocker.unblock():
+        at_start(connection.alias)
+    yield
     from chat.wake_ups import wake_ups
 
     wake_ups.close()

@@ -22,6 +22,8 @@ if not os.environ.get("DATABASE_URL"):
 elif DATABASES["default"]["ENGINE"].endswith("mysql"):  # noqa: F405
     DATABASES["default"]["TEST"] = {"CHARSET": "utf8mb4"}  # noqa: F405
 
+INSTALLED_APPS.insert(0, "tests.quick_flush")  # noqa: F405
+
 # One of the backends of tasks has tables, which the tests' database must have.
 if "django_tasks_db" not in INSTALLED_APPS:  # noqa: F405
     INSTALLED_APPS.append("django_tasks_db")  # noqa: F405
