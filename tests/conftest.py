@@ -1,8 +1,10 @@
 """Fixtures for every test: real peers over loopback HTTP, each stopped at the test's end."""
 
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,9 +18,31 @@ if TYPE_CHECKING:
 NO_SKIPS = "AUTOMATE_NO_SKIPS"
 """Set where everything that a test may need is installed: a skip is then a failure."""
 
+# Each process of this run, and each of the hundred that tests start, would compile everything anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One process more than there are cores: tests of servers spend much of their time waiting."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let each process begin to import elsewhere, so that a first run compiles a file but once.
+
+    All of them collect everything. What does not import is told of by the collection.
+    """
+    worker = getattr(session.config, "workerinput", None)
+    paths = session.config.getini("testpaths")
+    if worker is None or session.config.args != paths:
+        return
+    root = session.config.rootpath
+    files = [file for path in paths for file in sorted((root / path).glob("test_*.py"))]
+    mine = int(worker["workerid"].removeprefix("gw")) * len(files) // worker["workercount"]
+    for file in files[mine:] + files[:mine]:
+        with suppress(Exception, pytest.skip.Exception):
+            import_module(".".join(file.relative_to(root).with_suffix("").parts))
 
 
 @pytest.hookimpl(wrapper=True)

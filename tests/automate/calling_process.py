@@ -5,15 +5,25 @@ It says "ready", waits for a line, lets all call at once, and prints what came o
 
 import os
 import sys
+from importlib import import_module
 
 import django
 from django.conf import settings
+
+WANTED = (
+    "automate.models",
+    "automate_llm.mcp_client",
+    "cryptography.fernet",
+    "django.contrib.auth.models",
+)
 
 
 def main(database: str, server_id: str, user_id: str, processes: str) -> None:
     """Make the calls with this user's account, each in a fork of this process."""
     settings.DATABASES["default"]["NAME"] = database
     django.setup()
+    for each in WANTED:
+        import_module(each)  # once, and not in each fork
     gate, opening = os.pipe()
     children = []
     for _ in range(int(processes)):

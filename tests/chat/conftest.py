@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -17,8 +17,10 @@ from chat.executors import stop_executor
 from chat.models import Turn
 from chat.submission import send_message
 from chat.wake_ups import wake_ups
-from tests.servers.mcp_sdk import Offer, SDKServer
 from tests.servers.scripted_model import Script, ScriptedModel
+
+if TYPE_CHECKING:
+    from tests.servers.mcp_sdk import Offer, SDKServer
 
 
 @pytest.fixture(autouse=True)
@@ -59,10 +61,10 @@ def model(settings: Any) -> Iterator[Callable[..., ScriptedModel]]:
 
 
 @pytest.fixture
-def shop(sdk_server: Callable[..., SDKServer]) -> Callable[..., SDKServer]:
+def shop(sdk_server: "Callable[..., SDKServer]") -> "Callable[..., SDKServer]":
     """Register and sync a server: `shop(Offer("search", …))` makes the function `shop__search`."""
 
-    def register(*offers: Offer, **options: Any) -> SDKServer:
+    def register(*offers: "Offer", **options: Any) -> "SDKServer":
         server = sdk_server(*offers, **options)
         row = MCPServer.objects.create(name="Shop", slug="shop", endpoint_url=server.url)
         assert not sync_server(row).error
