@@ -82,6 +82,15 @@ def dying() -> Iterator[Callable[..., int]]:
     process.end()
 
 
+def first_moment() -> tuple[int, int, int]:
+    """What is so before the first death: its signal, its moment, and the steps between moments.
+
+    One moment of five, others in each run; every one where nothing may be skipped.
+    """
+    step = 1 if os.environ.get(NO_SKIPS) else 5
+    return int(signal.SIGKILL), random.randrange(step), step
+
+
 def strictly(request: Request) -> Reply:
     """Order two things and then a third, in the words of the last message; then say so."""
     if problems := problems_of(request.messages):
@@ -115,9 +124,7 @@ def test_a_process_killed_at_any_commit_loses_nothing_and_repeats_nothing(
         )
         assert not sync_server(row).error
 
-        # One moment of five, others in each run; every one where nothing may be skipped.
-        step = 1 if os.environ.get(NO_SKIPS) else 5
-        died, at = int(signal.SIGKILL), random.randrange(step)
+        died, at, step = first_moment()
         while died:
             at += step
             sentence, submission = f"Order three, and die at {at}", uuid4()
@@ -141,9 +148,9 @@ def test_a_process_killed_while_it_summarises_stores_one_summary_or_none(
         return text("It began." if is_summary else "word " * 90)
 
     model(reply, CONTEXT_TOKENS=100)
-    died, at = int(signal.SIGKILL), 0
+    died, at, step = first_moment()
     while died:
-        at += 1
+        at += step
         conversation = None
         for number in range(2):
             turn = send_message(user, conversation, f"Question {number}", uuid4())
