@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from automate_llm.exceptions import SchemaError
 from automate_llm.provider_schemas import MAX_NODES, provider_schema
 from automate_llm.schemas import check_schema
+from tests.thoroughness import examples
 
 from .generated_schemas import OBJECT_SCHEMAS, REFERRING_SCHEMAS
 
@@ -247,7 +248,7 @@ def test_a_broken_schema_is_refused():
         provider_schema({"type": "string"})
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(schema=OBJECT_SCHEMAS | REFERRING_SCHEMAS)
 def test_every_copy_is_safe_and_no_original_is_changed(schema):
     before = copy.deepcopy(schema)

@@ -10,6 +10,7 @@ from jsonschema import Draft7Validator, Draft201909Validator, Draft202012Validat
 
 from automate_llm.exceptions import SchemaError
 from automate_llm.schemas import MAX_BYTES, MAX_SUBSCHEMAS, check_schema
+from tests.thoroughness import examples
 
 from .generated_schemas import BROKEN_SCHEMAS, OBJECT_SCHEMAS
 
@@ -200,7 +201,7 @@ def test_what_is_no_object_is_refused():
 
 
 @pytest.mark.parametrize("dialect", VALIDATORS)
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(schema=BROKEN_SCHEMAS)
 def test_whatever_we_accept_jsonschema_accepts(dialect, schema):
     schema = {**schema, "$schema": dialect}
@@ -212,7 +213,7 @@ def test_whatever_we_accept_jsonschema_accepts(dialect, schema):
     VALIDATORS[dialect].check_schema(schema, format_checker=None)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(schema=OBJECT_SCHEMAS)
 def test_whatever_jsonschema_accepts_of_ordinary_keywords_we_accept(schema):
     Draft202012Validator.check_schema(schema, format_checker=None)
@@ -220,7 +221,7 @@ def test_whatever_jsonschema_accepts_of_ordinary_keywords_we_accept(schema):
     check_schema(schema)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(st.recursive(st.none() | st.text() | st.floats(), lambda i: st.dictionaries(st.text(), i)))
 def test_nothing_but_a_schema_error_ever_comes_out(schema):
     try:

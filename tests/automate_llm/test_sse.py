@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from automate_llm.exceptions import LimitExceeded
 from automate_llm.sse import MAX_EVENT_BYTES, event_data
+from tests.thoroughness import examples
 
 STREAM = (
     b"\xef\xbb\xbf: a comment\r\n\r\nid: 1\rdata: one\r\rretry: 0\n\n"
@@ -46,7 +47,7 @@ def test_every_chunking_of_every_stream_gives_the_same_events(stream, cuts):
     assert list(event_data(bytes([byte]) for byte in stream)) == whole
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.lists(st.binary().filter(lambda data: not {10, 13} & set(data)), min_size=1))
 def test_what_was_written_is_read(lines):
     stream = b"".join(b"data: " + line + b"\n" for line in lines) + b"\n"

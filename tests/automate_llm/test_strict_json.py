@@ -3,11 +3,12 @@ import math
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from automate_llm.exceptions import LimitExceeded, ProtocolError
 from automate_llm.strict_json import MAX_ELEMENTS, cleaned, dumps, loads, storable
+from tests.thoroughness import examples
 
 TEXTS = st.text(st.characters())
 NUMBERS = st.integers() | st.floats() | st.booleans() | st.none()
@@ -18,7 +19,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(VALUES)
 def test_what_every_json_parser_reads_is_read_the_same(value):
     data = json.dumps(value).encode()
@@ -101,7 +102,7 @@ def test_numbers_that_are_not_finite_are_read_and_never_stored(data):
     assert cleaned(value) == [{"ok": 1, "bad": None}]
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(VALUES)
 def test_what_is_cleaned_can_be_stored_and_what_can_be_stored_is_not_touched(value):
     clean = cleaned(value)
@@ -112,7 +113,7 @@ def test_what_is_cleaned_can_be_stored_and_what_can_be_stored_is_not_touched(val
     assert (clean is value) == storable(value)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(VALUES)
 def test_storable_is_what_the_databases_take(value):
     def fits(item):

@@ -9,6 +9,7 @@ from referencing import Registry
 
 from automate_llm.exceptions import InvalidArguments, SchemaError
 from automate_llm.validation import validate_arguments
+from tests.thoroughness import examples
 
 from .generated_schemas import ARGUMENTS, OBJECT_SCHEMAS, REFERRING_SCHEMAS
 
@@ -198,7 +199,7 @@ def test_older_drafts_mean_what_they_meant(schema, good, bad):
     assert [value for value in bad if _fits(schema, {"a": value})] == []
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(schema=OBJECT_SCHEMAS, arguments=ARGUMENTS)
 def test_jsonschema_gives_the_same_answer(schema, arguments):
     expected = Draft202012Validator(schema, registry=Registry()).is_valid(arguments)
@@ -219,7 +220,7 @@ def _jsonschemas_answer(schema: dict[str, Any], arguments: Any) -> bool | None:
         return None
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(schema=REFERRING_SCHEMAS, arguments=ARGUMENTS)
 def test_jsonschema_gives_the_same_answer_with_references(schema, arguments):
     expected = _jsonschemas_answer(schema, arguments)

@@ -19,6 +19,7 @@ from chat.arguments import arguments_hash
 from chat.checking import CallChecker
 from chat.limits import TurnLimits
 from chat.models import Approval, Conversation, Message, ToolCall, Turn
+from tests.thoroughness import examples
 
 pytestmark = pytest.mark.django_db
 
@@ -170,7 +171,7 @@ def site(db: None) -> Site:
 
 
 @hypothesis_settings(
-    max_examples=50,
+    max_examples=examples(50),
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # each example writes many rows
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat.schema_forms import MAX_FIELDS, SchemaForm, with_order
+from tests.thoroughness import examples
 
 EVERYTHING = {
     "type": "object",
@@ -156,7 +157,7 @@ def objects(draw: Callable[[Any], Any]) -> tuple[Any, Any, bool]:
 
 
 @given(objects())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 def test_what_nobody_touched_comes_back_to_the_last_character(drawn: Any) -> None:
     schema, value, asks = drawn
 
@@ -178,7 +179,7 @@ def test_what_nobody_touched_comes_back_to_the_last_character(drawn: Any) -> Non
     extras=st.sets(st.sampled_from(["salt", "pepper"]), min_size=1),
     day=st.dates().map(str),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_what_somebody_typed_is_what_the_form_says(**typed: Any) -> None:
     sent = {
         "name": typed["name"],

@@ -26,6 +26,7 @@ from chat.models import Approval, Conversation, Message, Question, ToolCall, Tur
 from chat.recovery import close_calls, recover_abandoned
 from chat.submission import TurnInProgress, continue_turn, stop_turn
 from chat.sweeping import sweep
+from tests.thoroughness import examples
 
 from .rows import let_lease_run_out
 
@@ -277,7 +278,7 @@ def test_turns_and_calls_change_state_only_as_their_tables_say() -> None:
     run_state_machine_as_test(
         Turns,
         settings=settings(
-            max_examples=15,
+            max_examples=examples(15),
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
