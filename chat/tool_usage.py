@@ -22,7 +22,8 @@ _Status = ToolCall.Status
 SENT = (_Status.SUCCEEDED, _Status.FAILED, _Status.UNKNOWN)
 """The outcomes of calls that reached their server."""
 
-WENT_WRONG = Q(outcome__in=(_Status.FAILED, _Status.UNKNOWN))
+WRONG = (_Status.FAILED, _Status.UNKNOWN)
+WENT_WRONG = Q(outcome__in=WRONG)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Nothing here can be changed.
 
 from . import panels, tool_usage  # noqa: F401  (they add to the pages of servers and tools)
 from .conversations import ConversationAdmin, TurnAdmin
+from .dashboard import DashboardAdmin
 from .decisions import ApprovalAdmin, QuestionAdmin, ToolGrantAdmin
 from .records import CallRecordAdmin
 from .tool_calls import ToolCallAdmin
@@ -15,6 +16,7 @@ __all__ = [
     "CallRecordAdmin",
     "ConversationAdmin",
     "DailyUsageAdmin",
+    "DashboardAdmin",
     "QuestionAdmin",
     "ToolCallAdmin",
     "ToolGrantAdmin",

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import F, Subquery, Window
-from django.db.models.functions import Coalesce, RowNumber
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -26,20 +24,14 @@ RECENT_CALLS = 10_000
 @server_panels.facts
 def call_facts(servers: Sequence[MCPServer]) -> Mapping[Any, Fact]:
     """How the last calls of each server went, of those with an outcome."""
-    recent = CallRecord.objects.order_by("-pk").values("pk")[RECENT_CALLS : RECENT_CALLS + 1]
-    by_server = Window(RowNumber(), partition_by="tool__server", order_by=F("pk").desc())
-    last = (
-        CallRecord.objects.filter(pk__gt=Coalesce(Subquery(recent), 0))
-        .filter(tool__server__in=[server.pk for server in servers], outcome__in=SENT)
-        .annotate(place=by_server)
-        .filter(place__lte=LAST_CALLS)
-        .order_by()
-        .values_list("tool__server", "outcome")
-    )
+    shown = {server.pk for server in servers}
+    recent = CallRecord.objects.filter(outcome__in=SENT).order_by("-pk")
     outcomes: dict[Any, list[str]] = {}
-    for server, status in last:
-        outcomes.setdefault(server, []).append(status)
-    return {server: _fact(statuses) for server, statuses in outcomes.items()}
+    for server, outcome in recent.values_list("tool__server", "outcome")[:RECENT_CALLS]:
+        last = outcomes.setdefault(server, [])
+        if server in shown and len(last) < LAST_CALLS:
+            last.append(outcome)
+    return {server: _fact(last) for server, last in outcomes.items() if last}
 
 
 @server_panels.panel

@@ -17,6 +17,7 @@ from chat.rendering import visible_text
 from chat.schema_fields import json_text
 
 from .base import ReadOnlyAdmin, preformatted
+from .dates import date_choices
 from .trials import MAY_TRY, run_again, try_tool
 
 
@@ -46,6 +47,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
     search_fields = ("^tool_name", "^user_name")
     search_help_text = _("The beginning of a tool's name, or of a person's.")
     date_hierarchy = "created_at"
+    change_list_template = "admin/automate_chat/callrecord/change_list.html"
     list_per_page = 50
     actions = ("export_csv", "export_json")
     fields = (
@@ -70,6 +72,15 @@ class CallRecordAdmin(ReadOnlyAdmin):
             path("<int:record_id>/again/", view(run_again), name="automate_chat_callrecord_again"),
         ]
         return own + super().get_urls()
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        response = super().changelist_view(request, extra_context)
+        context = getattr(response, "context_data", None) or {}
+        if "cl" in context:
+            context["dates"] = date_choices(context["cl"], "created_at", request.GET)
+        return response
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm("automate_chat.view_callrecord")
@@ -100,7 +111,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
     def came_to(self, record: CallRecord) -> str:
         if record.outcome == ToolCall.Status.RUNNING:
             return format_html("→ {}", _("Sent"))
-        sign = _SIGNS.get(ToolCall.Status(record.outcome), "○")
+        sign = _SIGNS.get(record.outcome, "○")
         return format_html("{} {}", sign, record.get_outcome_display())
 
     @admin.action(description=_("Export as CSV"), permissions=["export"])
@@ -124,7 +135,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
         return HttpResponse(text, content_type=f"{kind}; charset=utf-8", headers=headers)
 
 
-_SIGNS = {
+_SIGNS: dict[str, str] = {
     ToolCall.Status.SUCCEEDED: "✓",
     ToolCall.Status.FAILED: "✕",
     ToolCall.Status.REFUSED: "⊘",

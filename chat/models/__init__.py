@@ -8,7 +8,7 @@ from .conversations import Conversation, ConversationQuerySet, Message, Summary
 from .decisions import Approval, ApprovalQuerySet, Question, QuestionQuerySet, ToolGrant
 from .events import TurnEvent
 from .operations import DailyUsage, Worker, WorkerQuerySet
-from .records import CallRecord, CallRecordQuerySet
+from .records import CallRecord, CallRecordQuerySet, Dashboard
 from .turns import Turn, TurnQuerySet, lease
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Conversation",
     "ConversationQuerySet",
     "DailyUsage",
+    "Dashboard",
     "Message",
     "Question",
     "QuestionQuerySet",

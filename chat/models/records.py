@@ -118,7 +118,7 @@ class CallRecord(models.Model):
         editable=False,
         help_text=_("The admin page's own id for what it sent: sent twice, it is run once."),
     )
-    created_at = models.DateTimeField(_("recorded"), default=timezone.now, db_index=True)
+    created_at = models.DateTimeField(_("recorded"), default=timezone.now)
 
     objects = CallRecordQuerySet.as_manager()
 
@@ -127,9 +127,11 @@ class CallRecord(models.Model):
         verbose_name_plural = _("tool calls on record")
         ordering = ["-created_at", "-pk"]
         indexes = [
+            models.Index(fields=["tool", "-created_at"], name="chat_record_tool"),
+            # The dashboard reads nothing else of all the calls of a day.
             models.Index(
-                fields=["tool", "-created_at", "outcome", "milliseconds"], name="chat_record_tool"
-            )
+                fields=["created_at", "tool", "outcome", "milliseconds"], name="chat_record_time"
+            ),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -164,3 +166,13 @@ class CallRecord(models.Model):
     def delete(self, using: Any = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         """Never, see `CallRecordQuerySet.delete`."""
         raise TypeError("Records of calls are deleted by their age: use delete_before.")
+
+
+class Dashboard(CallRecord):
+    """No rows of its own: an entry of the admin, and the permission to look at it."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ("view",)
+        verbose_name = _("dashboard")
+        verbose_name_plural = _("Dashboard")
