@@ -1,4 +1,4 @@
-"""The JSON API's part on whole conversations: lists, titles, pins, the archive, deletion."""
+"""The JSON API's part on whole conversations: lists, search, and what is done with them."""
 
 from datetime import datetime
 from typing import Self
@@ -12,6 +12,7 @@ from . import filing
 from .api_values import ERRORS
 from .models import Conversation
 from .rendering import visible_text
+from .search import Hit, search
 
 router = Router()
 
@@ -40,6 +41,20 @@ class ConversationOut(Schema):
         )
 
 
+class HitOut(Schema):
+    conversation: ConversationOut
+    message: int | None = Field(description="Empty: the title alone has the words.")
+    snippet: str = Field(description="HTML: a piece of the message, escaped, the words in <mark>.")
+
+    @classmethod
+    def of(cls, hit: Hit) -> Self:
+        return cls(
+            conversation=ConversationOut.of(hit.conversation),
+            message=None if hit.message is None else hit.message.pk,
+            snippet=hit.snippet,
+        )
+
+
 class ChangesIn(Schema):
     """What is to be changed; what is left out stays as it is."""
 
@@ -60,6 +75,12 @@ def list_conversations(request: HttpRequest, page: Query[Page]) -> list[Conversa
     own = Conversation.objects.owned_by(request.user)
     found = own.filter(archived_at__isnull=not page.archived).order_by("-updated_at")
     return [ConversationOut.of(each) for each in found[page.offset : page.offset + page.limit]]
+
+
+@router.get("search", response={200: list[HitOut], **ERRORS})
+def search_conversations(request: HttpRequest, q: str) -> list[HitOut]:
+    """This person's conversations that hold all the words of `q`, the best first."""
+    return [HitOut.of(each) for each in search(request.user, q)]
 
 
 @router.get("conversations/{uuid:conversation_id}", response={200: ConversationOut, **ERRORS})

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -10,3 +11,6 @@ class ChatConfig(AppConfig):
 
     def ready(self) -> None:
         from . import checks  # noqa: F401
+        from .search.sqlite import keep_index
+
+        post_migrate.connect(keep_index, sender=self)

@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from . import api_door, decision_views, downloads, filing_views, streams, tool_views, views
+from . import (
+    api_door,
+    decision_views,
+    downloads,
+    filing_views,
+    search_views,
+    streams,
+    tool_views,
+    views,
+)
 from .filing_views import CHANGES
 from .results import views as results
 
@@ -20,6 +29,7 @@ urlpatterns = [
     *(path(f"{_ONE}/{name}/", filing_views.change, {"change": name}, name) for name in CHANGES),
     path(f"{_ONE}/delete/", filing_views.delete, name="delete"),
     path(f"{_ONE}/restore/", filing_views.restore, name="restore"),
+    path("search/", search_views.search_page, name="search"),
     path("archived/", filing_views.archived, name="archived"),
     path(f"{_ONE}/tools/", tool_views.tools, name="tools"),
     path("tools/", tool_views.tools, name="tools"),

@@ -82,6 +82,7 @@ def rows_of_every_page(user: Any) -> dict[str, str]:
         "tools": reverse("chat:tools", args=[talk.pk]),
         "manage": reverse("chat:manage", args=[talk.pk]),
         "archived": reverse("chat:archived"),
+        "search": f"{reverse('chat:search')}?q=mug",
         "deleted": f"{reverse('chat:index')}?deleted={_put_away(user).pk}",
         "result": reverse("chat:result", args=[ToolCall.objects.earliest("pk").pk]),
         "accounts": reverse("automate:accounts"),
@@ -360,6 +361,18 @@ def _open_widget(page: Any) -> None:
     frame.wait_for_selector("[data-theme-button]:not([hidden])", state="attached")
 
 
+def _search_by_key(page: Any) -> None:
+    page.keyboard.press("Control+k")
+    page.keyboard.type("mug")
+    page.wait_for_selector("#search .search-list a")
+
+
+def _show_keys(page: Any) -> None:
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("?")
+    page.wait_for_selector("#keys[open]")
+
+
 EVERY_PAGE = (
     Shown("new"),
     Shown("new", act=_open_drawer),
@@ -373,6 +386,9 @@ EVERY_PAGE = (
     Shown("conversation", act=_open_menus),
     Shown("manage"),
     Shown("archived"),
+    Shown("search", ready=".search-list a"),
+    Shown("new", act=_search_by_key),
+    Shown("new", act=_show_keys),
     Shown("deleted"),
     Shown("result"),
     Shown("result", act=_search_the_result),

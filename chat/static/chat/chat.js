@@ -6,8 +6,10 @@ import * as composer from "./composer.js";
 import * as decisions from "./decisions.js";
 import * as embedded from "./embedded.js";
 import * as history from "./history.js";
+import * as keys from "./keys.js";
 import * as scroll from "./scroll.js";
 import * as sheets from "./sheets.js";
+import * as search from "./search.js";
 import * as theme from "./theme-button.js";
 import { TurnStream } from "./stream.js";
 
@@ -31,6 +33,8 @@ function followAll() {
 theme.start();
 embedded.start();
 history.start();
+search.start();
+keys.start();
 scroll.start();
 composer.start();
 decisions.start();
@@ -38,7 +42,7 @@ calls.start();
 sheets.start();
 addCopyButtons(document);
 followAll();
-scroll.toLatest();
+scroll.begin();
 document.body.addEventListener("htmx:load", followAll);
 document.addEventListener("click", (event) => {
   const card = event.target.closest("summary")?.parentElement;

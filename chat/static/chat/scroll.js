@@ -22,7 +22,17 @@ export function toLatest() {
 export function show(element) {
   if (!area || !follows) return;
   const edge = element.getBoundingClientRect().top - area.getBoundingClientRect().top;
-  if (edge >= distance()) return;
+  if (edge < distance()) stayAt(element);
+}
+
+/** Begin where the address points, as a found message does, else at the end of the log. */
+export function begin() {
+  const place = location.hash ? document.getElementById(location.hash.slice(1)) : null;
+  if (place && area?.contains(place)) stayAt(place);
+  else toLatest();
+}
+
+function stayAt(element) {
   follows = false;
   element.scrollIntoView({ block: "start" });
   isOurs = area.scrollTop !== top;

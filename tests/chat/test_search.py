@@ -1,0 +1,219 @@
+"""Search in one's own conversations: what is found and shown, and what cannot break it."""
+
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+
+from chat import filing
+from chat.models import Conversation, Message, Turn
+from chat.search import search
+from chat.search.base import Sought, marked
+
+from .hostile import HOSTILE_TEXTS, elements
+from .test_views import person, stranger
+from .test_views_content import a_turn
+
+__all__ = ["person", "stranger"]
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("executor")]
+
+BY_WORDS = connection.vendor in ("sqlite", "postgresql")
+by_words = pytest.mark.skipif("not BY_WORDS", reason="this database has no index of words")
+
+
+def found(user: Any, text: str) -> list[str]:
+    return [hit.conversation.title for hit in search(user, text)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["mugs", "MUGS", "blue mu", "mugs blue", "«mugs»", "“blue”, mugs!", "  mugs  ", "blue-mug"],
+)
+def test_all_words_are_found_and_of_the_last_one_the_beginning(user: Any, text: str) -> None:
+    a_turn(user, "First", "There are 7 blue mugs.")
+    a_turn(user, "Second", "There are 7 red cups, and it is blue Monday.")
+
+    assert found(user, text) == ["First"]
+
+
+@by_words
+@pytest.mark.parametrize(
+    ("text", "there"),
+    [
+        ("cafe", "Das Café in Zürich"),
+        ("CAFÉ zur", "Das Café in Zürich"),
+        ("cafe", "un cafe\u0301 noir"),
+        ("ложка", "Ложка и вилка"),
+        ("ΜΉΛΟ", "Ένα μήλο"),
+        ("чай", "Чай с лимоном"),
+        ("हिन्दी", "यह हिन्दी में है"),
+        ("كتاب", "هذا كتاب جديد"),
+        ("main", "see src/main.py:12"),
+        ("snake", "a snake_case name"),
+    ],
+)
+def test_words_of_any_language_are_found_with_and_without_accents(
+    user: Any, text: str, there: str
+) -> None:
+    a_turn(user, "Talk", there)
+
+    [hit] = search(user, text)
+    assert "<mark>" in hit.snippet
+
+
+@pytest.mark.parametrize(
+    ("text", "there"),
+    [("天気", "明日の東京の天気は晴れです"), ("🎉", "Done 🎉!"), ("ราคา", "ขอราคาด้วย")],
+)
+def test_scripts_without_spaces_and_signs_alone_are_found(user: Any, text: str, there: str) -> None:
+    a_turn(user, "Talk", there)
+    a_turn(user, "Other", "Nothing of it")
+
+    [hit] = search(user, text)
+    assert f"<mark>{text}</mark>" in hit.snippet
+
+
+def test_titles_are_found_as_they_are_now(user: Any) -> None:
+    conversation = a_turn(user, "Mugs").conversation
+    Message.objects.all().delete()
+
+    assert found(user, "mugs") == ["Mugs"]
+    filing.rename(conversation, "Cups")
+    assert found(user, "mugs") == []
+    assert found(user, "cups") == ["Cups"]
+
+
+def test_a_message_is_found_whoever_writes_changes_or_removes_it(user: Any) -> None:
+    turn = a_turn(user, "Talk", "zebra")
+    message = turn.messages.get(content="zebra")
+
+    Message.objects.filter(pk=message.pk).update(content="giraffe")
+    assert (found(user, "zebra"), found(user, "giraffe")) == ([], ["Talk"])
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE automate_chat_message SET content = 'lion'")
+    assert (found(user, "giraffe"), found(user, "lion")) == ([], ["Talk"])
+    turn.conversation.delete()
+    assert found(user, "lion") == []
+
+
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="only SQLite makes tables anew")
+def test_an_index_that_lost_its_triggers_is_made_whole_by_migrate(user: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TRIGGER automate_chat_message_words_new")
+    a_turn(user, "Talk", "zebra")
+    assert found(user, "zebra") == []
+
+    call_command("migrate", verbosity=0)
+
+    assert found(user, "zebra") == ["Talk"]
+    a_turn(user, "Talk", "giraffe")
+    assert found(user, "giraffe") == ["Talk"]
+
+
+def test_the_best_place_comes_first_and_leads_to_its_message(person: Client, user: Any) -> None:
+    a_turn(user, "Talk", "There was a mug, " + "and many other things. " * 60)
+    best = a_turn(user, "Mug prices", "A mug costs two, a big mug three.")
+
+    hits = search(user, "mug")
+    page = person.get(reverse("chat:search"), {"q": "mug"}).content.decode()
+
+    assert [hit.conversation.title for hit in hits] == ["Mug prices", "Talk"]
+    message = hits[0].message
+    assert message is not None
+    address = reverse("chat:conversation", args=[best.conversation_id])
+    assert f'href="{address}#message-{message.pk}"' in page
+    assert hits[0].snippet in page
+
+
+def test_deleted_conversations_are_not_found_and_archived_ones_have_a_mark(
+    person: Client, user: Any
+) -> None:
+    filing.delete(a_turn(user, "Gone", "mugs").conversation)
+    filing.archive(a_turn(user, "Kept", "mugs").conversation)
+
+    assert found(user, "mugs") == ["Kept"]
+    page = person.get(reverse("chat:search"), {"q": "mugs"}).content.decode()
+    assert '<span class="mark">Archived</span>' in page
+
+
+@pytest.mark.parametrize("text", ["secret", "plan", "秘密"])
+def test_nobody_finds_what_is_somebody_elses(stranger: Client, user: Any, text: str) -> None:
+    a_turn(user, "My plan", "A secret 秘密 of mine")
+
+    page = stranger.get(reverse("chat:search"), {"q": text}).content.decode()
+
+    assert "of mine" not in page
+    assert "My plan" not in page
+    assert stranger.get("/chat/api/search", {"q": text}).json() == []
+
+
+QUERIES = [
+    *("", " ", '"', "'", "\\", "*", "mug*", '"mug', "mug OR", "AND", "NOT mug", "NEAR(mug, 2)"),
+    *("title:mug", "conversation : x", "a AND (b", ")", "-mug", "^mug", "mug:*", "mug & !cup"),
+    *("%", "_", "<->", "''", "\x00", "mug\x00", "🎉", "👩\u200d👧 mug", "\u202emug", "a" * 5000),
+    *(
+        "mug " * 500,
+        "<script>alert(1)</script>",
+        "{{ 7 }}",
+        "\ud83d",
+        "１２",
+        "ﬀ",
+        "İ",
+        "ß",
+        "\u0301",
+    ),
+]
+
+
+def test_no_query_is_an_error(person: Client, user: Any) -> None:
+    a_turn(user, "Mug", "A mug of tea")
+
+    for text in QUERIES:
+        search(user, text)
+        sent = text.encode(errors="replace").decode()
+        assert person.get(reverse("chat:search"), {"q": sent}).status_code == 200
+
+
+def test_hostile_texts_stay_text_in_results(person: Client, user: Any) -> None:
+    address = reverse("chat:search")
+    expected: Any = None
+
+    for text in ("x", *HOSTILE_TEXTS):
+        text = text.replace("\x00", "")
+        conversation = a_turn(user, f"needle {text}", f"needle {text}").conversation
+        page = person.get(address, {"q": "needle"}, headers={"HX-Request": "true"}).content.decode()
+        skeleton = [(tag, sorted(names)) for tag, names in elements(page)]
+        expected = expected or skeleton
+        assert skeleton == expected, text
+        conversation.delete()
+
+
+def test_a_snippet_is_a_piece_round_the_first_find() -> None:
+    text = "word " * 400 + "needle <b> " + "word " * 400
+
+    snippet = marked(text, Sought.of("needle"), 180)
+
+    assert snippet.startswith("…word ")
+    assert snippet.endswith("…")
+    assert "<mark>needle</mark> &lt;b&gt; word" in snippet
+    assert len(snippet) < 220
+
+
+def test_a_word_that_is_everywhere_shows_as_many_as_fit(user: Any, person: Client) -> None:
+    Conversation.objects.bulk_create(
+        [Conversation(user=user, title=f"Mug {number}") for number in range(40)]
+    )
+    turns = [Turn(conversation=each, status="done") for each in Conversation.objects.all()]
+    Turn.objects.bulk_create(turns)
+    Message.objects.bulk_create(
+        [Message(conversation=t.conversation, turn=t, role="user", content="mug") for t in turns]
+    )
+
+    page = person.get(reverse("chat:search"), {"q": "mug"}).content.decode()
+
+    assert page.count("#message-") == 30
+    assert "more words find less" in page
