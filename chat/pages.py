@@ -114,6 +114,14 @@ def branch(conversation: Conversation, through: UUID | None = None) -> Branch:
     return Branch(shown, places)
 
 
+def turn_of_message(conversation: Conversation, message_id: str) -> UUID | None:
+    """The turn of this message of the conversation; nothing where it has none of that number."""
+    if not (message_id.isascii() and message_id.isdigit() and len(message_id) < 19):
+        return None
+    found = conversation.messages.filter(pk=int(message_id))
+    return found.values_list("turn_id", flat=True).first()
+
+
 def files() -> "Prefetch[str]":
     """The files of calls."""
     return Prefetch("files", CallFile.objects.select_related("file"))

@@ -41,9 +41,14 @@ def index(request: HttpRequest) -> HttpResponse:
 @require_GET
 @chat_page
 def conversation(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
-    """A conversation as it stands; an answer under way goes on by the stream of its turn."""
+    """A conversation as it stands; an answer under way goes on by the stream of its turn.
+
+    With `?message=`, as search leads to it, the branch that has this message.
+    """
     executor().start()  # after a restart, the first look finds what the last process left
-    return conversation_page(request, owned_conversation(request, conversation_id))
+    shown = owned_conversation(request, conversation_id)
+    through = pages.turn_of_message(shown, request.GET.get("message", ""))
+    return conversation_page(request, shown, through=through)
 
 
 @require_GET
@@ -159,10 +164,11 @@ def conversation_page(
     *,
     model: str = "",
     refusal: Refusal | None = None,
+    through: uuid.UUID | None = None,
     status: int = 200,
 ) -> HttpResponse:
     """A conversation; with what was typed and why it was not taken, where that is so."""
-    turns = pages.turns(shown)
+    turns = pages.branch(shown, through).turns
     context = {
         "conversation": shown,
         "current": str(shown.pk),

@@ -14,7 +14,7 @@ from chat.search import search
 from chat.search.base import Sought, marked
 
 from .hostile import HOSTILE_TEXTS, elements
-from .test_views import person, stranger
+from .test_views import end, person, stranger
 from .test_views_content import a_turn
 
 __all__ = ["person", "stranger"]
@@ -125,8 +125,22 @@ def test_the_best_place_comes_first_and_leads_to_its_message(person: Client, use
     message = hits[0].message
     assert message is not None
     address = reverse("chat:conversation", args=[best.conversation_id])
-    assert f'href="{address}#message-{message.pk}"' in page
+    assert f'href="{address}?message={message.pk}#message-{message.pk}"' in page
     assert hits[0].snippet in page
+
+
+def test_a_result_on_another_branch_shows_that_branch(person: Client, user: Any, ask: Any) -> None:
+    first = end(ask("First way"))
+    second = end(ask("Second way", first.conversation))
+    Turn.objects.filter(pk=second.pk).update(parent=None)
+    address = reverse("chat:conversation", args=[first.conversation_id])
+
+    for turn, other in ((first, second), (second, first)):
+        page = person.get(address, {"message": turn.messages.first().pk}).content.decode()
+        assert f'id="turn-{turn.pk}"' in page
+        assert f'id="turn-{other.pk}"' not in page
+    for rubbish in ("", "x", "-1", "9" * 30, "²", "0"):
+        assert person.get(address, {"message": rubbish}).status_code == 200
 
 
 def test_deleted_conversations_are_not_found_and_archived_ones_have_a_mark(

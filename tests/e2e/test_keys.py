@@ -38,7 +38,7 @@ def test_search_by_keyboard_leads_to_the_message(tabs: Tabs, user: Any) -> None:
     page.keyboard.press("Enter")
 
     answer = found.messages.get(role="assistant")
-    page.wait_for_url(f"**/{found.conversation_id}/#message-{answer.pk}")
+    page.wait_for_url(f"**/{found.conversation_id}/?message={answer.pk}#message-{answer.pk}")
     page.wait_for_selector(f"#message-{answer.pk}:target")
     assert page.evaluate("document.getElementById('scroll').scrollTop") < 400
     page.keyboard.press("Control+k")
