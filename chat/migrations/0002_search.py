@@ -6,10 +6,11 @@ FUNCTION = r"""
 CREATE OR REPLACE FUNCTION automate_chat_words(content text) RETURNS tsvector
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE COST 5000 AS $body$
 BEGIN
-    RETURN to_tsvector('pg_catalog.simple', translate(
-        regexp_replace(normalize(left(content, 100000), NFD), E'[\u0300-\u036f]', '', 'g'),
-        '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~', repeat(' ', 32)
-    ));
+    content := left(content, 100000);
+    IF octet_length(content) <> char_length(content) THEN
+        content := regexp_replace(normalize(content, NFD), E'[\u0300-\u036f]+', '', 'g');
+    END IF;
+    RETURN to_tsvector('pg_catalog.simple', regexp_replace(content, '[!-/:-@[-`{-~]+', ' ', 'g'));
 END $body$
 """
 

@@ -14,17 +14,16 @@ from .base import Match, Sought, folded
 
 _MESSAGE, _TALK = Message._meta.db_table, Conversation._meta.db_table
 
-# The latest ones first, and then the rank of these alone: it reads their words once more.
 _FIND_MESSAGES = f"""
-    WITH latest AS MATERIALIZED (
-        SELECT m.conversation_id, m.id, m.content FROM {_MESSAGE} m
-        JOIN {_TALK} c ON c.id = m.conversation_id
-        WHERE automate_chat_words(m.content) @@ to_tsquery('simple', %s)
-        AND c.user_id = %s AND c.deleted_at IS NULL
-        ORDER BY m.id DESC LIMIT %s
-    )
+    SELECT m.conversation_id, m.id, 0.0 FROM {_MESSAGE} m
+    JOIN {_TALK} c ON c.id = m.conversation_id
+    WHERE automate_chat_words(m.content) @@ to_tsquery('simple', %s)
+    AND c.user_id = %s AND c.deleted_at IS NULL
+    ORDER BY m.id DESC LIMIT %s"""
+# The rank reads the words of each message once more.
+_RANK_MESSAGES = f"""
     SELECT conversation_id, id, ts_rank(automate_chat_words(content), to_tsquery('simple', %s), 1)
-    FROM latest ORDER BY id DESC"""
+    FROM {_MESSAGE} WHERE id = ANY(%s) ORDER BY id DESC"""
 _FIND_TITLES = f"""
     SELECT c.id, NULL, ts_rank(automate_chat_words(c.title), to_tsquery('simple', %s))
     FROM {_TALK} c
@@ -41,7 +40,10 @@ class PostgresIndex:
 
     def messages(self, user_id: Any, sought: Sought, limit: int) -> list[Match]:
         query = _query(sought)
-        return self._found(_FIND_MESSAGES, [query, user_id, limit, query])
+        found = self._found(_FIND_MESSAGES, [query, user_id, limit])
+        if len(found) == limit:  # words that are everywhere: the latest come first
+            return found
+        return self._found(_RANK_MESSAGES, [query, [each.message_id for each in found]])
 
     def titles(self, user_id: Any, sought: Sought, limit: int) -> list[Match]:
         query = _query(sought)
