@@ -74,14 +74,18 @@ class Tabs:
         context.add_cookies(self.cookies)
         self.contexts.append(context)
         page = context.new_page()
-        page.on("console", self._heard)
-        page.on("pageerror", lambda error: self.trouble.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: self.trouble.append(f"dialog: {dialog.message}"))
-        page.on("request", self._requested)
+        self.watch(page)
         page.goto(self.site.url + path)
         if options.get("java_script_enabled", True):
             page.wait_for_selector(ready, state="attached")
         return page
+
+    def watch(self, page: "Page") -> None:
+        """Keep what goes wrong in a page."""
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.trouble.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: self.trouble.append(f"dialog: {dialog.message}"))
+        page.on("request", self._requested)
 
     def _heard(self, message: Any) -> None:
         # A status that is no success is the server's word, and the page says it in its own.
