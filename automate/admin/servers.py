@@ -96,6 +96,8 @@ class MCPServerAdmin(
     def get_fieldsets(self, request: HttpRequest, obj: MCPServer | None = None) -> Any:
         editable = obj is None or self.has_change_permission(request, obj)
         secret = self._SECRET if editable else self._SECRET_MASKED
+        if obj is None:
+            secret = self._SECRET[:1]  # there is none to be removed yet
         return (
             (None, {"fields": ("name", "slug", "enabled")}),
             (_("Address"), {"fields": ("endpoint_url", "protocol", "timeout")}),
