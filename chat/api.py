@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from ninja import NinjaAPI, Status
+from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as MalformedRequest
 from ninja.openapi.docs import Swagger
@@ -27,6 +27,7 @@ from automate_llm.values import InputAnswer
 from . import decisions, pages, submission, waiting
 from .api_conversations import router as conversations
 from .api_tools import ToolsOut
+from .api_turns import router as turns
 from .api_values import (
     ERRORS,
     AnswerIn,
@@ -34,12 +35,10 @@ from .api_values import (
     CallOut,
     DenialIn,
     GrantOut,
-    MessageIn,
     OutcomeIn,
-    TurnOut,
     WaitingOut,
 )
-from .models import Approval, Conversation, Question, ToolCall, ToolGrant, Turn
+from .models import Approval, Conversation, Question, ToolCall, ToolGrant
 
 
 class StrictParser(Parser):
@@ -73,6 +72,7 @@ api = _API(
     urls_namespace="automate-chat-api",
 )
 api.add_router("", conversations)
+api.add_router("", turns)
 
 
 @api.get("waiting", response={200: WaitingOut, **ERRORS})
@@ -87,25 +87,6 @@ def list_waiting(request: HttpRequest) -> WaitingOut:
     )
 
 
-@api.post("messages", response={201: TurnOut, **ERRORS})
-def send_message(request: HttpRequest, sent: MessageIn) -> Status[TurnOut]:
-    """Say something; the turn that answers it runs on."""
-    conversation = None
-    if sent.conversation is not None:
-        owned = Conversation.objects.owned_by(request.user)
-        conversation = get_object_or_404(owned, pk=sent.conversation)
-    turn = submission.send_message(
-        request.user,
-        conversation,
-        sent.text,
-        sent.submission or uuid.uuid4(),
-        uploads=[each.upload() for each in sent.attachments],
-        model=sent.model,
-        left_out=None if sent.left_out is None else sent.left_out.scope(),
-    )
-    return Status(201, _turn(request, turn.pk))
-
-
 @api.get("tools", response={200: ToolsOut, **ERRORS})
 def list_tools(request: HttpRequest, conversation: uuid.UUID | None = None) -> ToolsOut:
     """The servers and tools of a conversation, or of a new one, and why some are missing."""
@@ -114,19 +95,6 @@ def list_tools(request: HttpRequest, conversation: uuid.UUID | None = None) -> T
         owned = Conversation.objects.owned_by(request.user)
         left_out = get_object_or_404(owned, pk=conversation).left_out
     return ToolsOut.of(availability_for(request.user), left_out)
-
-
-@api.get("turns/{uuid:turn_id}", response={200: TurnOut, **ERRORS})
-def read_turn(request: HttpRequest, turn_id: uuid.UUID) -> TurnOut:
-    """A turn with its messages and calls, as it stands."""
-    return _turn(request, turn_id)
-
-
-@api.post("turns/{uuid:turn_id}/stop", response={200: TurnOut, **ERRORS})
-def stop_turn(request: HttpRequest, turn_id: uuid.UUID) -> TurnOut:
-    """Stop a turn; one that is over stays as it is, one that runs ends a moment later."""
-    submission.stop_turn(get_object_or_404(Turn.objects.owned_by(request.user), pk=turn_id))
-    return _turn(request, turn_id)
 
 
 @api.post("approvals/{int:approval_id}/approve", response={200: CallOut, **ERRORS})
@@ -185,13 +153,6 @@ def _approval(request: HttpRequest, approval_id: int) -> Approval:
 def _call(request: HttpRequest, call_id: int) -> CallOut:
     found = pages.calls().select_related("turn__conversation", "approval__user")
     return CallOut.of(found.get(pk=call_id), request.user)
-
-
-def _turn(request: HttpRequest, turn_id: uuid.UUID) -> TurnOut:
-    turn = get_object_or_404(Turn.objects.owned_by(request.user), pk=turn_id)
-    calls = pages.calls().filter(turn=turn)
-    found = list(calls.select_related("turn__conversation", "approval__user"))
-    return TurnOut.of(turn, found, request.user)
 
 
 def _told(request: HttpRequest, words: object, status: int) -> HttpResponse:

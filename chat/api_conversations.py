@@ -23,6 +23,7 @@ class ConversationOut(Schema):
     id: UUID
     title: str
     titled_by_person: bool = Field(description="Else the title was made from what was said.")
+    head: UUID | None = Field(description="The last turn of the branch that is shown.")
     created_at: datetime
     updated_at: datetime
     pinned_at: datetime | None
@@ -34,6 +35,7 @@ class ConversationOut(Schema):
             id=conversation.pk,
             title=visible_text(conversation.title),
             titled_by_person=conversation.titled_at is not None,
+            head=conversation.head_id,
             created_at=conversation.created_at,
             updated_at=conversation.updated_at,
             pinned_at=conversation.pinned_at,

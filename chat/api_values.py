@@ -2,6 +2,7 @@
 
 import base64
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Literal, Self
 from uuid import UUID
 
@@ -50,10 +51,23 @@ class MessageIn(Schema):
         None, description="Your own id for it: sent twice, it is one message."
     )
     model: str = Field("", description="Its alias; empty: the conversation's own.")
+    parent: UUID | None = Field(
+        None, description="The turn that it follows; empty: the last one of the branch shown."
+    )
     attachments: list[AttachmentIn] = []
     left_out: LeftOutIn | None = Field(
         None, description="What to go without from now on; empty: no change."
     )
+
+
+class AgainIn(Schema):
+    submission: UUID | None = Field(
+        None, description="Your own id for it: sent twice, it is one turn."
+    )
+
+
+class EditIn(AgainIn):
+    text: str
 
 
 class ApprovalIn(Schema):
@@ -210,9 +224,15 @@ class MessageOut(Schema):
 class TurnOut(Schema):
     id: UUID
     conversation: UUID
+    parent: UUID | None = Field(description="The turn that it follows; empty: it is the first.")
+    beside: list[UUID] = Field(description="All turns with this parent, oldest first.")
     status: str
     model: str = Field(description="The alias of the model that answers.")
     notice: str = Field(description="What the person is told about how it ended.")
+    limit: str = Field(description="Which limit ended it; empty: none.")
+    prompt_tokens: int
+    completion_tokens: int
+    cost: Decimal
     messages: list[MessageOut]
     calls: list[CallOut]
 
@@ -221,12 +241,23 @@ class TurnOut(Schema):
         return cls(
             id=turn.pk,
             conversation=turn.conversation_id,
+            parent=turn.parent_id,
+            beside=[each.pk for each in _beside(turn)],
             status=turn.status,
             model=turn.model,
             notice=turn.notice,
+            limit=turn.limit,
+            prompt_tokens=turn.prompt_tokens,
+            completion_tokens=turn.completion_tokens,
+            cost=turn.cost,
             messages=[MessageOut.of(each) for each in _messages(turn)],
             calls=[CallOut.of(each, user) for each in calls],
         )
+
+
+def _beside(turn: Turn) -> QuerySet[Turn]:
+    same_parent = Turn.objects.filter(conversation=turn.conversation_id, parent=turn.parent_id)
+    return same_parent.order_by("created_at", "pk").only("pk")
 
 
 def _messages(turn: Turn) -> QuerySet[Message]:

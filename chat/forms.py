@@ -21,6 +21,7 @@ class MessageForm(SubmissionForm):
 
     text = forms.CharField(required=False, strip=False)
     model = forms.CharField(required=False)
+    parent = forms.UUIDField(required=False)
 
     def message(self) -> str:
         """The text as written, with the line breaks that were typed, not those of the wire.
@@ -32,6 +33,11 @@ class MessageForm(SubmissionForm):
     def left_out(self) -> str:
         """The servers and tools that a new conversation goes without, as the page wrote them."""
         return str(self.data.get("without", ""))
+
+    def parent_id(self) -> uuid.UUID | None:
+        """The last turn that the person saw; nothing where none was sent or it was no id."""
+        self.is_valid()
+        return self.cleaned_data.get("parent")
 
     def model_alias(self) -> str:
         """The alias of the model that was chosen; empty where none was."""
@@ -47,3 +53,14 @@ class ReasonForm(forms.Form):
         return (
             str(self.data.get("reason", "")).replace("\x00", "").encode(errors="replace").decode()
         )
+
+
+class StepForm(forms.Form):
+    """A step to another branch: which turn of the page its turns take the place of."""
+
+    instead = forms.UUIDField(required=False)
+
+    def instead_id(self) -> uuid.UUID | None:
+        """That turn; nothing where none was sent or it was no id."""
+        self.is_valid()
+        return self.cleaned_data.get("instead")

@@ -206,7 +206,14 @@ class TurnReader:
         answers = pages.messages().filter(turn=turn, role=Message.Role.ASSISTANT)
         for message in answers.exclude(pk__in=self._complete):
             yield self._message(message)
-        context = {"turn": turn, "submission": uuid.uuid4(), "csrf_token": self._csrf_token}
+        shown, places = pages.one_turn(turn)
+        context = {
+            "turn": shown,
+            "places": places,
+            "parent": turn,
+            "submission": uuid.uuid4(),
+            "csrf_token": self._csrf_token,
+        }
         data = {
             "status": turn.status,
             "words": turn.get_status_display(),

@@ -81,6 +81,13 @@ class Branch:
 
     turns: list[Turn]
     places: Mapping[UUID, Places]
+    tree: TurnTree
+
+    def place_of(self, turn: UUID | None) -> int | None:
+        """Where in this branch the turn stands, or one in its place; nothing where none does."""
+        beside = self.tree.beside(turn) if turn is not None and turn in self.tree else []
+        places = (at for at, each in enumerate(self.turns) if each.pk in beside)
+        return next(places, None)
 
 
 def messages() -> QuerySet[Message]:
@@ -95,7 +102,9 @@ def messages() -> QuerySet[Message]:
 def calls() -> ToolCallQuerySet:
     """Tool calls with their files and what people decided, and without their results in full."""
     questions = Question.objects.order_by("pk")
-    found = ToolCall.objects.defer("result").select_related("approval__decided_by", "resolved_by")
+    found = ToolCall.objects.select_related("approval__decided_by", "resolved_by", "tool").defer(
+        "result", *(f"tool__{name}" for name in ("description", "input_schema", "output_schema"))
+    )
     found = found.prefetch_related(files(), Prefetch("questions", questions))
     return found.order_by("pk")
 
@@ -111,7 +120,15 @@ def branch(conversation: Conversation, through: UUID | None = None) -> Branch:
     shown = [found[turn] for turn in tree.path(leaf)]
     prefetch_related_objects(shown, Prefetch("messages", messages()))
     places = {turn.pk: Places(tree.message(turn.pk), tree.answer(turn.pk)) for turn in shown}
-    return Branch(shown, places)
+    return Branch(shown, places, tree)
+
+
+def one_turn(turn: Turn) -> tuple[Turn, Mapping[UUID, Places]]:
+    """A turn with its messages and their calls, and what else stands in its place."""
+    shown = Turn.objects.select_related("conversation").get(pk=turn.pk)
+    prefetch_related_objects([shown], Prefetch("messages", messages()))
+    tree = TurnTree.of(turn.conversation_id)
+    return shown, {turn.pk: Places(tree.message(turn.pk), tree.answer(turn.pk))}
 
 
 def turn_of_message(conversation: Conversation, message_id: str) -> UUID | None:

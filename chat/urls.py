@@ -3,6 +3,7 @@
 from django.urls import path
 
 from . import (
+    answer_views,
     api_door,
     decision_views,
     downloads,
@@ -37,7 +38,11 @@ urlpatterns = [
     path("attachments/<int:attachment_id>/", downloads.attachment, name="attachment"),
     path("turns/<uuid:turn_id>/events/", streams.events, name="events"),
     path("turns/<uuid:turn_id>/stop/", views.stop, name="stop"),
-    path("turns/<uuid:turn_id>/continue/", views.go_on, name="continue"),
+    path("turns/<uuid:turn_id>/continue/", answer_views.go_on, name="continue"),
+    path("turns/<uuid:turn_id>/regenerate/", answer_views.regenerate, name="regenerate"),
+    path("turns/<uuid:turn_id>/edit/", answer_views.edit, name="edit"),
+    path("turns/<uuid:turn_id>/show/", answer_views.show, name="show"),
+    path("turns/<uuid:turn_id>/text/", answer_views.text, name="text"),
     path("api/<path:path>", api_door.api, name="api"),
     path("api/", api_door.api, {"path": ""}, name="api"),
     path("inbox/", decision_views.inbox, name="inbox"),

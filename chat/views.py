@@ -6,21 +6,27 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import OperationalError
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_GET, require_POST
-from django_htmx.http import reswap, retarget, trigger_client_event
+from django_htmx.http import (
+    HttpResponseClientRedirect,
+    reswap,
+    retarget,
+    trigger_client_event,
+)
 from django_htmx.middleware import HtmxDetails
 
 from . import pages
 from .executors import executor
-from .forms import MessageForm, SubmissionForm
+from .forms import MessageForm
 from .left_out import parsed, written
 from .models import Conversation, Turn
 from .security import chat_page
-from .submission import TurnInProgress, continue_turn, send_message, stop_turn
+from .submission import TurnInProgress, send_message, stop_turn
 from .uploads import received, takes_attachments
 from .waiting import Refusal
 
@@ -73,45 +79,30 @@ def send(request: HttpRequest, conversation_id: uuid.UUID | None = None) -> Http
             existing,
             form.message(),
             form.submission_id(),
+            parent=_followed(existing, form),
             uploads=received(request),
             model=form.model_alias(),
             left_out=parsed(form.left_out()) if form.left_out() and not existing else None,
         )
     except ValidationError as refusal:
-        return _refused(request, existing, " ".join(refusal.messages), 422, form)
+        return refused(request, existing, " ".join(refusal.messages), 422, form)
     except TurnInProgress as refusal:
-        return _refused(request, existing, str(refusal), 409, form)
+        return refused(request, existing, str(refusal), 409, form)
     except OperationalError:
         logger.exception("A message could not be stored")
-        return _refused(request, existing, _(_NOT_STORED), 503, form)
-    return _begun(request, turn)
-
-
-@require_POST
-@chat_page
-def go_on(request: HttpRequest, turn_id: uuid.UUID) -> HttpResponse:
-    """Take up what a turn left that did not end well, or at a limit; only where nothing follows."""
-    turn = _owned_turn(request, turn_id)
-    if not pages.may_go_on(turn):
-        return _to_conversation(turn.conversation)
-    try:
-        again = continue_turn(turn, SubmissionForm(request.POST).submission_id())
-    except ValidationError as refusal:
-        return _refused(request, turn.conversation, " ".join(refusal.messages), 422)
-    except TurnInProgress as refusal:
-        return _refused(request, turn.conversation, str(refusal), 409)
-    return _begun(request, again)
+        return refused(request, existing, _(_NOT_STORED), 503, form)
+    return begun(request, turn)
 
 
 @require_POST
 @chat_page
 def stop(request: HttpRequest, turn_id: uuid.UUID) -> HttpResponse:
     """Stop the answer; the stream says when it has stopped."""
-    turn = _owned_turn(request, turn_id)
+    turn = owned_turn(request, turn_id)
     stop_turn(turn)
     if HtmxDetails(request):
         return HttpResponse(status=204)
-    return _to_conversation(turn.conversation)
+    return to_conversation(request, turn.conversation)
 
 
 def owned_conversation(request: HttpRequest, conversation_id: uuid.UUID) -> Conversation:
@@ -119,7 +110,8 @@ def owned_conversation(request: HttpRequest, conversation_id: uuid.UUID) -> Conv
     return get_object_or_404(Conversation.objects.owned_by(request.user), pk=conversation_id)
 
 
-def _owned_turn(request: HttpRequest, turn_id: uuid.UUID) -> Turn:
+def owned_turn(request: HttpRequest, turn_id: uuid.UUID) -> Turn:
+    """A turn of this person; everybody else's does not exist."""
     owned = Turn.objects.owned_by(request.user).select_related("conversation")
     return get_object_or_404(owned, pk=turn_id)
 
@@ -168,12 +160,15 @@ def conversation_page(
     status: int = 200,
 ) -> HttpResponse:
     """A conversation; with what was typed and why it was not taken, where that is so."""
-    turns = pages.branch(shown, through).turns
+    branch = pages.branch(shown, through)
+    last = branch.turns[-1] if branch.turns else None
     context = {
         "conversation": shown,
         "current": str(shown.pk),
-        "turns": turns,
-        "answering": next((turn for turn in turns if not turn.finished), None),
+        "turns": branch.turns,
+        "places": branch.places,
+        "answering": None if last is None or last.finished else last,
+        "parent": last,
         "draft": draft,
         "error": error,
         "model": model,
@@ -184,22 +179,30 @@ def conversation_page(
     return render(request, "chat/conversation.html", context, status=status)
 
 
-def _begun(request: HttpRequest, turn: Turn) -> HttpResponse:
+def begun(request: HttpRequest, turn: Turn) -> HttpResponse:
+    """The turn as the part of a page that it is, or the page where that is wanted."""
     if not HtmxDetails(request):
-        return _to_conversation(turn.conversation)
-    answering = None if turn.finished else turn
-    context = {"turn": turn, "answering": answering, "submission": uuid.uuid4()}
+        return to_conversation(request, turn.conversation)
+    shown, places = pages.one_turn(turn)
+    context = {
+        "turn": shown,
+        "places": places,
+        "answering": None if turn.finished else turn,
+        "parent": turn,
+        "submission": uuid.uuid4(),
+    }
     response = render(request, "chat/partials/begun.html", context)
     return trigger_client_event(response, "conversations-changed")
 
 
-def _refused(
+def refused(
     request: HttpRequest,
     shown: Conversation | None,
     error: str,
     status: int,
     sent: MessageForm | None = None,
 ) -> HttpResponse:
+    """Why something was not done, beside the composer."""
     if HtmxDetails(request):
         told = render(request, "chat/partials/error.html", {"error": error}, status=status)
         return reswap(retarget(told, "#composer-error"), "innerHTML")
@@ -212,5 +215,16 @@ def _refused(
     return conversation_page(request, shown, draft, error, model=model, status=status)
 
 
-def _to_conversation(shown: Conversation) -> HttpResponseRedirect:
+def to_conversation(request: HttpRequest, shown: Conversation) -> HttpResponse:
+    """The page of the conversation; a fragment's request loads it whole."""
+    if HtmxDetails(request):
+        return HttpResponseClientRedirect(reverse("chat:conversation", args=[shown.pk]))
     return redirect("chat:conversation", shown.pk)
+
+
+def _followed(existing: Conversation | None, form: MessageForm) -> Turn | None:
+    """The last turn of the branch that the person saw; nothing where the page does not say."""
+    parent = form.parent_id()
+    if existing is None or parent is None:
+        return None
+    return existing.turns.filter(pk=parent).first()

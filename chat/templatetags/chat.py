@@ -1,21 +1,25 @@
 """What the chat's templates need beyond Django's own tags."""
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
+from uuid import UUID, uuid4
 
 from django import template
 from django.template import Context
 from django.template.defaultfilters import floatformat
 from django.template.loader import get_template
+from django.utils.formats import number_format
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from automate.conf import conf
-from chat import waiting
+from chat import answers, pages, waiting
 from chat.call_groups import CallGroup
 from chat.language_models import chosen_model, models_for
 from chat.left_out import parsed
-from chat.models import ToolCall, Turn
+from chat.models import Message, ToolCall, Turn
 from chat.rendering import render_stored_markdown, visible_text
 from chat.schema_fields import json_text as as_json
 
@@ -80,6 +84,62 @@ def model_choices(context: Context) -> list[dict[str, Any]]:
     kept = context.get("model") or (conversation.model if conversation else "")
     chosen = chosen_model(user, "", kept)
     return [{"choice": each, "is_chosen": each.alias == chosen} for each in choices]
+
+
+@register.simple_tag
+def new_submission() -> str:
+    """An id for what a form sends, so that sent twice it happens once."""
+    return str(uuid4())
+
+
+@register.simple_tag(takes_context=True)
+def place(context: Context, turn_id: UUID) -> pages.Places | None:
+    """What else stands in the turn's place, where the page knows it."""
+    places: Mapping[UUID, pages.Places] = context.get("places") or {}
+    return places.get(turn_id)
+
+
+@register.simple_tag
+def sources(turn: Turn) -> list[answers.Source]:
+    """The results that the turn's answer could use, tool by tool."""
+    return answers.sources(turn)
+
+
+@register.simple_tag
+def changes_of(turn: Turn) -> str:
+    """What a person must know before the turn is answered anew; empty where it changed nothing."""
+    return answers.changes_words(turn)
+
+
+@register.filter
+def has_answer(turn: Turn) -> bool:
+    """Whether there is some text of an answer."""
+    return answers.last_answer(turn) is not None
+
+
+@register.filter
+def own_message(turn: Turn) -> Message | None:
+    """The person's message that the turn answers; nothing where it goes on from its parent."""
+    mine = (each for each in turn.messages.all() if each.role == Message.Role.USER)
+    return next(mine, None)
+
+
+@register.filter
+def model_label(turn: Turn) -> str:
+    """What the site calls the model that answered."""
+    return str(conf().MODELS.get(turn.model, {}).get("LABEL") or turn.model)
+
+
+@register.filter
+def grouped(number: int) -> str:
+    """A whole number that is easy to read."""
+    return number_format(number, force_grouping=True)
+
+
+@register.filter
+def plain_number(number: Decimal) -> str:
+    """A number with all the places that it has, and no more."""
+    return number_format(number.normalize())
 
 
 @register.simple_tag(takes_context=True)

@@ -54,6 +54,10 @@ def everything(turn: Turn) -> list[tuple[str, str, dict[str, Any]]]:
         ("post", f"conversations/{turn.conversation_id}/restore", {}),
         ("get", f"turns/{turn.pk}", {}),
         ("post", f"turns/{turn.pk}/stop", {}),
+        ("post", f"turns/{turn.pk}/regenerate", {}),
+        ("post", f"turns/{turn.pk}/edit", {"text": "Other"}),
+        ("post", f"turns/{turn.pk}/continue", {}),
+        ("post", f"turns/{turn.pk}/show", {}),
         ("post", approval_path(turn), {}),
         ("post", approval_path(turn, "deny"), {}),
         ("post", f"questions/{question.pk}/answer", {"action": "decline"}),
@@ -89,7 +93,7 @@ def test_the_examples_of_the_document_work(
     for block in blocks:
         exec(compile(block, DOCUMENT.name, "exec"), names)
 
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     assert Question.objects.get().content == {"name": "Ada", "mail": "ada@example.com"}
     assert Approval.objects.first().original_arguments == {"sku": "MUG", "count": 2}
 

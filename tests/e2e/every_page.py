@@ -78,6 +78,8 @@ def rows_of_every_page(user: Any) -> dict[str, str]:
         "approval": _address(_asking(user, tool)),
         "question": _address(_questioning(user)),
         "failed": _address(_failing(user)),
+        "edit": reverse("chat:edit", args=[talk.turns.get().pk]),
+        "branches": _address(_branching(user)),
         "inbox": reverse("chat:inbox"),
         "tools": reverse("chat:tools", args=[talk.pk]),
         "manage": reverse("chat:manage", args=[talk.pk]),
@@ -214,6 +216,32 @@ def _talk(user: Any, tool: MCPTool) -> Conversation:
     ToolGrant.objects.create(
         user=user, tool=tool, approval=approval, definition_hash=tool.definition_hash
     )
+    return talk
+
+
+def _branching(user: Any) -> Conversation:
+    """Answers and messages in each other's place, and an answer that stopped at a limit."""
+    talk = Conversation.objects.create(user=user, title="Which mugs are there?")
+    first = add_turn(talk, Turn.Status.DONE, "Which mugs are there?")
+    add_message(first, "Blue ones.")
+    again = add_turn(talk, Turn.Status.DONE, "Which mugs are there?", repeats=first)
+    add_call(add_message(again), attempts=1, **structured(STOCK))
+    add_message(again, "Blue, red, green and grey ones.")
+    edited = add_turn(talk, Turn.Status.DONE, "Which mugs are sold?", parent=again)
+    add_message(edited, "All.")
+    last = add_turn(
+        talk,
+        Turn.Status.DONE,
+        "Write of each",
+        parent=again,
+        limit=Turn.Limit.LENGTH,
+        notice="The model stopped at its length limit; the answer may be incomplete.",
+        prompt_tokens=1234,
+        completion_tokens=567,
+        cost="0.0123",
+    )
+    add_message(last, "The blue mug is")
+    Conversation.objects.filter(pk=talk.pk).update(head=last)
     return talk
 
 

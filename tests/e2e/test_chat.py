@@ -153,15 +153,15 @@ def test_an_answer_that_failed_is_tried_again_with_one_click(
 ) -> None:
     model([status(400), text("Now it works.")])
     send(page, "Hello")
-    page.wait_for_selector(".retry button")
+    page.wait_for_selector(".go-on button")
     assert words(page, ".turn-notice")
 
-    page.click(".retry button")
+    page.click(".go-on button")
     page.wait_for_selector(".turn:nth-child(2)")
     wait_for_answer(page)
 
     assert words(page, ".turn:nth-child(2) .markdown") == "Now it works."
-    assert not page.locator(".retry button").is_visible()
+    assert not page.locator(".go-on button").is_visible()
     assert Message.objects.filter(role="user").count() == 1
 
 

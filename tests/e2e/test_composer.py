@@ -64,7 +64,7 @@ def test_stop_takes_the_place_of_send_and_stops(page: "Page", model: Any, send: 
     assert Turn.objects.get().status == Turn.Status.CANCELLED
     assert "You stopped this answer." in words(page, ".turn-foot")
     assert "The answer breaks off here." in words(page, ".message-assistant")
-    assert page.locator(".retry button").is_visible()
+    assert page.locator(".go-on button").is_visible()
 
 
 def test_a_message_that_is_too_long_is_refused_and_stays(

@@ -65,7 +65,7 @@ def test_a_used_up_budget_is_said_in_words_and_the_message_stays(
     assert "midnight" in failed
     page.reload()
     assert page.locator(".message-user").nth(1).inner_text() == "Second"
-    assert page.locator(".retry button").is_visible()
+    assert page.locator(".go-on button").is_visible()
 
 
 def test_the_admin_shows_what_was_used(

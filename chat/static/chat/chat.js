@@ -1,6 +1,7 @@
 // Where the chat page's modules meet.
 
 import * as calls from "./calls.js";
+import * as branches from "./branches.js";
 import { addCopyButtons } from "./code.js";
 import * as composer from "./composer.js";
 import * as decisions from "./decisions.js";
@@ -40,6 +41,7 @@ composer.start();
 decisions.start();
 calls.start();
 sheets.start();
+branches.start();
 addCopyButtons(document);
 followAll();
 scroll.begin();

@@ -26,7 +26,7 @@ function onKey(event) {
 /** What is swapped out may hold the focus: the same row of the new list gets it. */
 function onSwap(event) {
   if (event.detail.target !== history) return;
-  focused = document.activeElement?.closest?.("[data-conversation]")?.dataset.conversation ?? "";
+  focused = document.activeElement?.closest?.("#history [data-conversation]")?.dataset.conversation ?? "";
 }
 
 function onSwapped(event) {
