@@ -41,7 +41,7 @@ _NOT_STORED = gettext_noop("The site could not store your message, so it was not
 def index(request: HttpRequest) -> HttpResponse:
     """A new conversation; after one was deleted, with the way to undo that."""
     draft = request.GET.get("draft", "")[:MAX_DRAFT_CHARACTERS]
-    return _new_conversation(request, draft, without=request.GET.get("without", ""))
+    return new_conversation_page(request, draft, without=request.GET.get("without", ""))
 
 
 @require_GET
@@ -124,7 +124,7 @@ def history_context(
     return {"periods": periods, "history_is_cut": is_cut}
 
 
-def _new_conversation(
+def new_conversation_page(
     request: HttpRequest,
     draft: str = "",
     error: str = "",
@@ -211,7 +211,7 @@ def refused(
         error = f"{error} {_('Your files have to be chosen again.')}"
     if shown is None:
         without = sent.left_out() if sent is not None else ""
-        return _new_conversation(request, draft, error, status, model=model, without=without)
+        return new_conversation_page(request, draft, error, status, model=model, without=without)
     return conversation_page(request, shown, draft, error, model=model, status=status)
 
 

@@ -239,6 +239,18 @@ async def sales_report(
     )
 
 
+@shop.prompt(title="Weekly report", description="Asks for a report on how the shop did.")
+def weekly_report(
+    audience: Annotated[str, Field(description="Who will read it, such as 'the owner'.")],
+    category: Annotated[str, Field(description="Only products of this category.")] = "",
+) -> str:
+    scope = f"the category {category}" if category else "all products"
+    return (
+        f"Write a short report on {scope} for {audience}: sales of the last seven days, what sells "
+        "best, and what has to be ordered soon. Use the sales report and the stock."
+    )
+
+
 @shop.tool(title="Supplier status", annotations=READ_ONLY)
 def supplier_status(
     supplier: Annotated[str, Field(description="The supplier's name.", max_length=100)],

@@ -15,7 +15,7 @@ from uuid import uuid4
 from django.urls import reverse
 from django.utils import timezone
 
-from automate.models import MCPServer, MCPTool
+from automate.models import MCPPrompt, MCPServer, MCPTool
 from automate_llm.content import File
 from chat.files import attach_files
 from chat.models import Approval, Conversation, Message, Question, ToolCall, ToolGrant, Turn
@@ -82,6 +82,8 @@ def rows_of_every_page(user: Any) -> dict[str, str]:
         "branches": _address(_branching(user)),
         "inbox": reverse("chat:inbox"),
         "tools": reverse("chat:tools", args=[talk.pk]),
+        "prompts": reverse("chat:prompts"),
+        "prompt": reverse("chat:prompt", args=[_prompt(server).pk]),
         "manage": reverse("chat:manage", args=[talk.pk]),
         "archived": reverse("chat:archived"),
         "search": f"{reverse('chat:search')}?q=mug",
@@ -104,6 +106,21 @@ def _missing_tools(server: MCPServer) -> None:
         endpoint_url="https://b.example",
         last_synced=timezone.now() - timedelta(days=2),
         last_error="Connection error",
+    )
+
+
+def _prompt(server: MCPServer) -> MCPPrompt:
+    """One that asks for two texts, beside one that asks for none."""
+    MCPPrompt.objects.create(server=server, name="hours", title="Opening hours")
+    return MCPPrompt.objects.create(
+        server=server,
+        name="weekly_report",
+        title="Weekly report",
+        description="Asks for a report on how the shop did.",
+        arguments=[
+            {"name": "audience", "title": "For whom", "description": "", "required": True},
+            {"name": "category", "title": "", "description": "Only these.", "required": False},
+        ],
     )
 
 
@@ -378,6 +395,11 @@ def _open_a_result(page: Any) -> None:
     page.wait_for_selector("#viewer[open] .table-scroll")
 
 
+def _list_prompts(page: Any) -> None:
+    page.click("#prompts-link")
+    page.wait_for_selector("#prompt-list [role=option]")
+
+
 def _open_tools(page: Any) -> None:
     page.click("#tools-link")
     page.wait_for_selector("#tools-panel")
@@ -422,6 +444,9 @@ EVERY_PAGE = (
     Shown("result", act=_search_the_result),
     Shown("conversation", act=_open_a_result),
     Shown("tools", act=_open_all_cards),
+    Shown("prompts"),
+    Shown("prompt", ready="[name=prompt-f0]"),
+    Shown("new", act=_list_prompts),
     Shown("conversation", act=_open_tools),
     Shown("accounts", ready="h1"),
     Shown("widget", ready="button.launch"),

@@ -3,6 +3,7 @@
 import * as attachments from "./attachments.js";
 import { Draft, forgetAll } from "./drafts.js";
 import { isEmbedded } from "./embedded.js";
+import * as prompts from "./prompts.js";
 import { announce, clearError, showError, word } from "./words.js";
 
 const form = document.getElementById("composer");
@@ -33,6 +34,7 @@ function grow() {
 function onKey(event) {
   // 229 is what a key of an input method looks like where `isComposing` is already over.
   if (event.isComposing || event.keyCode === 229) return;
+  if (prompts.takesKey(event)) return;
   if (event.key === "ArrowUp" && !field.value) editLast(event);
   if (event.key !== "Enter" || event.shiftKey) return;
   event.preventDefault();
@@ -132,6 +134,7 @@ export function start() {
   if (!form) return;
   recall();
   attachments.start();
+  prompts.start(write);
   field.addEventListener("keydown", onKey);
   field.addEventListener("input", onInput);
   form.addEventListener("submit", onSubmit, { capture: true });
