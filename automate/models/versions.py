@@ -28,6 +28,12 @@ class MCPToolVersionQuerySet(FrozenQuerySet["MCPToolVersion"]):
             decided_at=Subquery(last.values("at")[:1]),
         )
 
+    def called(self, tool_id: int | None, number: int | None) -> "MCPToolVersion | None":
+        """The definition by which a tool was called; nothing where the tool is gone with it."""
+        if tool_id is None or number is None:
+            return None
+        return self.filter(tool=tool_id, number=number).first()
+
     def approved_of(self, tools: "models.QuerySet[MCPTool] | list[MCPTool]") -> Self:
         """The version of each of these tools that was approved last."""
         return self.filter(tool__in=tools, number=F("tool__approved_version"))

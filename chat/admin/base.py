@@ -6,8 +6,11 @@ from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.db.models import Model
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 
+from automate.models import MCPToolVersion
+from chat.models import CallRecord, ToolCall
 from chat.rendering import visible_text
 
 if TYPE_CHECKING:
@@ -46,6 +49,16 @@ class ReadOnlyAdmin(ModelAdmin):
 def preformatted(text: str) -> str:
     """The text as it stands, cut where it is very long."""
     return format_html("<pre>{}</pre>", visible_text(text)[:MAX_SHOWN_CHARACTERS])
+
+
+def version_link(call: ToolCall | CallRecord, site: str) -> str:
+    """The number of the tool's version that was called, as a link to its definition."""
+    version = MCPToolVersion.objects.called(call.tool_id, call.tool_version)
+    if version is None:
+        return str(call.tool_version or "")
+    page = "admin:automate_mcptoolversion_change"
+    address = reverse(page, args=[version.pk], current_app=site)
+    return format_html('<a href="{}">{}</a>', address, version.number)
 
 
 def _is_superuser(request: HttpRequest) -> bool:

@@ -16,7 +16,7 @@ from chat.models import CallRecord, ToolCall
 from chat.rendering import visible_text
 from chat.schema_fields import json_text
 
-from .base import ReadOnlyAdmin, preformatted
+from .base import ReadOnlyAdmin, preformatted, version_link
 from .dates import date_choices
 from .trials import MAY_TRY, run_again, try_tool
 
@@ -52,7 +52,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
     actions = ("export_csv", "export_json")
     fields = (
         *("created_at", "origin", "user_name", "conversation", "call", "server", "name"),
-        *("tool_version", "shown_arguments", "came_to", "shown_error", "milliseconds"),
+        *("version_called", "shown_arguments", "came_to", "shown_error", "milliseconds"),
         *("result_characters", "permission", "decision", "cost"),
     )
 
@@ -90,6 +90,10 @@ class CallRecordAdmin(ReadOnlyAdmin):
 
     def has_export_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("automate_chat.export_callrecord")
+
+    @admin.display(description=_("tool version"))
+    def version_called(self, record: CallRecord) -> str:
+        return version_link(record, self.admin_site.name)
 
     @admin.display(description=_("server"), ordering="server_name")
     def server(self, record: CallRecord) -> str:

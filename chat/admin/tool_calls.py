@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.models import ToolCall
 
-from .base import USERNAME, ReadOnlyAdmin, preformatted
+from .base import USERNAME, ReadOnlyAdmin, preformatted, version_link
 
 
 @admin.register(ToolCall)
@@ -18,13 +18,17 @@ class ToolCallAdmin(ReadOnlyAdmin):
     search_fields = ("function_name", "call_id", f"turn__conversation__user__{USERNAME}")
     date_hierarchy = "created_at"
     fields = (
-        *("turn", "user", "server_name", "tool", "tool_version", "function_name", "call_id"),
+        *("turn", "user", "server_name", "tool", "version_called", "function_name", "call_id"),
         *("status", "error", "shown_arguments", "shown_result"),
         *("created_at", "started_at", "finished_at", "duration"),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ToolCall]:
         return super().get_queryset(request).defer("result")
+
+    @admin.display(description=_("tool version"))
+    def version_called(self, call: ToolCall) -> str:
+        return version_link(call, self.admin_site.name)
 
     @admin.display(description=_("user"), ordering="turn__conversation__user")
     def user(self, call: ToolCall) -> str:

@@ -232,9 +232,7 @@ class ToolCall(models.Model):
     @property
     def version_called(self) -> MCPToolVersion | None:
         """The definition by which it was made; nothing where there was no tool, or is none now."""
-        if self.tool_id is None or self.tool_version is None:
-            return None
-        return MCPToolVersion.objects.filter(tool=self.tool_id, number=self.tool_version).first()
+        return MCPToolVersion.objects.called(self.tool_id, self.tool_version)
 
     @property
     def seconds(self) -> float | None:

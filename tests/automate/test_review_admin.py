@@ -279,7 +279,10 @@ def test_five_thousand_waiting_tools_are_pages(admin_client: Client) -> None:
     )
 
     page = admin_client.get(f"{REVIEW}?p=100")
+    with CaptureQueriesContext(connection) as queries:
+        assert admin_client.get(LIST).status_code == 200
 
+    assert len(queries) < 20
     assert len(page.context["items"]) == PAGE
     assert "Page 100 of 100, 5000 tools" in page.content.decode()
 
@@ -322,3 +325,18 @@ def test_a_tool_and_its_server_can_be_deleted_with_all_versions(admin_client: Cl
         assert admin_client.post(address, {"post": "yes"}).status_code == 302
 
     assert not MCPToolVersion.objects.exists()
+
+
+def test_a_schema_of_100_kb_is_shown_on_the_page_and_in_the_queue(admin_client: Client) -> None:
+    many = {f"argument_{n}": {"type": "string", "description": "x" * 50} for n in range(900)}
+    schema = {"type": "object", "properties": many}
+    tool = add_tool("large", input_schema=schema, review=Review.NEW)
+    for number in range(5):
+        add_tool(f"large_{number}", input_schema=schema, review=Review.NEW)
+
+    page = text_of(admin_client, reverse("admin:automate_mcptool_change", args=[tool.pk]))
+    queue = text_of(admin_client)
+
+    assert "argument_899" in page
+    assert "It is too large for this page" in queue
+    assert len(queue) < 5_000_000

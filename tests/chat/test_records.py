@@ -15,7 +15,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from automate.models import MCPTool
+from automate.models import MCPServer, MCPTool
 from chat.decisions import approve, deny, resolve
 from chat.engine import run_turn
 from chat.models import Approval, CallRecord, ToolCall, Turn
@@ -215,6 +215,24 @@ def test_without_the_permissions_there_is_no_page_and_no_export(
     assert audit.post(reverse(LIST), chosen).get("Content-Disposition") is None
     auditor.user_permissions.clear()
     assert audit.get(reverse(LIST)).status_code == 403
+
+
+def test_a_call_leads_to_the_definition_by_which_it_was_made(admin_client: Client) -> None:
+    server = MCPServer.objects.create(name="S", slug="s", endpoint_url="http://127.0.0.1:1/api")
+    tool = MCPTool.objects.create(server=server, name="search", description="Finds.")
+    line = record(tool=tool, tool_version=1)
+    tool.description = "Deletes."
+    tool.save()
+
+    page = admin_client.get(reverse("admin:automate_chat_callrecord_change", args=[line.pk]))
+    version = tool.versions.get(number=1)
+    address = reverse("admin:automate_mcptoolversion_change", args=[version.pk])
+    tool.delete()
+    later = admin_client.get(reverse("admin:automate_chat_callrecord_change", args=[line.pk]))
+
+    assert f'<a href="{address}">1</a>' in page.content.decode()
+    assert version.definition["description"] == "Finds."
+    assert later.status_code == 200
 
 
 def test_the_list_costs_the_same_however_long_it_is(
