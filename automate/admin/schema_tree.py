@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from automate_llm.exceptions import SchemaError
 from automate_llm.schemas import examine
 
-from .showing import json_shown, visible
+from .showing import folded_json, visible
 
 MAX_NODES = 2_000
 """Of one tree; what is deeper is in its JSON."""
@@ -46,12 +46,7 @@ def schema_shown(schema: Any) -> SafeString:
     """The tree of a schema, and its JSON below; a dash where there is none."""
     if schema is None:
         return SafeString("–")
-    return format_html(
-        '{}<details class="automate-raw"><summary>{}</summary>{}</details>',
-        schema_tree(schema),
-        _("As JSON"),
-        json_shown(schema),
-    )
+    return schema_tree(schema) + folded_json(schema)
 
 
 class _Tree:
@@ -66,7 +61,7 @@ class _Tree:
     def root(self) -> SafeString:
         inner = self._inside(self._schema, 0, ())
         if not inner:
-            return format_html('<p class="quiet">{}</p>', _("It takes no arguments."))
+            return format_html('<p class="quiet">{}</p>', _("It names nothing in particular."))
         return format_html('<div class="automate-tree">{}</div>', inner)
 
     def _node(

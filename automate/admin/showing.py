@@ -6,6 +6,7 @@ from typing import Any
 
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
 
 from automate_llm.text import parts_by_visibility
 
@@ -22,6 +23,15 @@ def json_shown(value: Any) -> SafeString:
     """A value as JSON over several lines, its hidden characters marked."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     return format_html('<pre class="automate-json" tabindex="0">{}</pre>', visible(text))
+
+
+def folded_json(value: Any) -> SafeString:
+    """The same, to be opened where somebody wants to see it."""
+    return format_html(
+        '<details class="automate-raw"><summary>{}</summary>{}</details>',
+        gettext("As JSON"),
+        json_shown(value),
+    )
 
 
 def _marked(character: str) -> SafeString:

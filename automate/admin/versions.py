@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from automate.differences import definition_changes
 from automate.models import MCPTool, MCPToolVersion
 
-from .showing import json_shown
+from .showing import folded_json
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[MCPToolVersion]
@@ -112,7 +112,7 @@ class MCPToolVersionAdmin(ModelAdmin):
     @admin.display(description=_("definition"))
     def definition_shown(self, version: MCPToolVersion) -> str:
         definition = version.definition
-        return definition_shown(definition) + json_shown(definition)
+        return definition_shown(definition) + folded_json(definition)
 
 
 def version_state(version: MCPToolVersion, tool: MCPTool) -> str:
