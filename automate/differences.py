@@ -15,7 +15,7 @@ MAX_CHANGES = 300
 
 _MAX_DEPTH = 64
 _MISSING: Any = object()
-_WORD = re.compile(r"\S+\s*|\s+")
+_WORD = re.compile(r"\s*\w+|\s*[^\w\s]|\s+")
 _PLAIN_NAME = re.compile(r"[\w$-]+")
 
 Kind = Literal["same", "added", "removed"]
@@ -65,7 +65,7 @@ def definition_changes(before: Definition, after: Definition) -> list[FieldChang
 
 
 def word_changes(before: str, after: str) -> list[Piece]:
-    """The words of two texts side by side; the spaces behind a word belong to it."""
+    """The words of two texts side by side; the spaces before a word belong to it."""
     old, new = _WORD.findall(before), _WORD.findall(after)
     pieces: list[Piece] = []
 

@@ -36,9 +36,9 @@ def test_words_that_came_and_went_are_told_apart_from_those_that_stayed() -> Non
     pieces = word_changes("Finds articles by words.", "Finds and deletes articles by words.")
 
     assert [(piece.kind, piece.text) for piece in pieces] == [
-        ("same", "Finds "),
-        ("added", "and deletes "),
-        ("same", "articles by words."),
+        ("same", "Finds"),
+        ("added", " and deletes"),
+        ("same", " articles by words."),
     ]
 
 

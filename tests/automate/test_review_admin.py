@@ -61,7 +61,7 @@ def test_a_change_is_shown_by_its_words_and_paths(admin_client: Client) -> None:
 
     page = text_of(admin_client)
 
-    assert '<ins><span class="automate-sign">+</span>and deletes </ins>' in page
+    assert '<ins><span class="automate-sign">+</span> and deletes</ins>' in page
     assert '<code class="automate-path">properties.text</code>' in page
     assert '<code class="automate-path">readOnlyHint</code>' in page
     assert "against version 1" in page

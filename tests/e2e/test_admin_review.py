@@ -73,7 +73,7 @@ def test_a_change_is_rejected_and_the_mistake_is_undone_by_the_keyboard(
 ) -> None:
     page = admin(REVIEW)
     article = page.locator(f"#tool-{tool.pk}")
-    assert article.locator("ins").all_inner_texts()[:1] == ["+and deletes "]
+    assert article.locator("ins").all_inner_texts()[:1] == ["+ and deletes"]
     assert article.locator("mark").all_inner_texts() == ["U+200B"]
     article.locator("button[name=reject]").focus()
     page.keyboard.press("Enter")
