@@ -180,6 +180,10 @@ class Settings:
     HEALTH_QUEUE_SECONDS: float = 300.0
     """How long the oldest turn may wait in line before `/healthz` calls the site unavailable."""
 
+    SHARING: bool = False
+    """Whether people with the permission `automate_chat.add_share` may show a conversation to
+    whoever has a link; off, no link leads anywhere."""
+
     DELETED_CONVERSATION_SECONDS: float = 600.0
     """How long a deleted conversation can be brought back before a sweep removes it for good."""
 

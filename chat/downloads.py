@@ -20,7 +20,7 @@ def file(request: HttpRequest, file_id: int) -> HttpResponseBase:
     """One file of a call; everybody else's does not exist."""
     owned = CallFile.objects.owned_by(request.user).select_related("file")
     found = get_object_or_404(owned, pk=file_id)
-    return _given(request, found.file, found.media_type, found.download_name, found.is_image)
+    return given(request, found.file, found.media_type, found.download_name, found.is_image)
 
 
 @require_GET
@@ -29,12 +29,13 @@ def attachment(request: HttpRequest, attachment_id: int) -> HttpResponseBase:
     """One file that was sent along with a message; everybody else's does not exist."""
     owned = Attachment.objects.owned_by(request.user).select_related("file").defer("text")
     found = get_object_or_404(owned, pk=attachment_id)
-    return _given(request, found.file, found.media_type, found.name, found.is_image)
+    return given(request, found.file, found.media_type, found.name, found.is_image)
 
 
-def _given(
+def given(
     request: HttpRequest, stored: StoredFile, media_type: str, name: str, is_image: bool
 ) -> HttpResponseBase:
+    """A stored file, under a policy by which it is no page, whatever is in it."""
     etag = f'"{stored.sha256}"'
     headers = {
         "Content-Disposition": str(content_disposition_header(not is_image, name)),
@@ -56,9 +57,9 @@ def _given(
 
 
 def text_as_file(text: str, content_type: str, name: str) -> HttpResponse:
-    """A text as a file to keep; the name is one of ours."""
+    """A text as a file to keep."""
     headers = {
-        "Content-Disposition": f'attachment; filename="{name}"',
+        "Content-Disposition": str(content_disposition_header(True, name)),
         "Content-Security-Policy": CONTENT_SECURITY_POLICY,
         "Cross-Origin-Resource-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -13,7 +13,8 @@ from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect, reswap, retarget, trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
-from . import filing, pages
+from . import filing, pages, transcripts
+from .downloads import text_as_file
 from .models import Conversation
 from .security import chat_page
 from .views import history_context, owned_conversation
@@ -92,6 +93,18 @@ def restore(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     if HtmxDetails(request):
         return _told(request, told=_("It is back."))
     return _to(kept)
+
+
+@require_GET
+@chat_page
+def export(request: HttpRequest, conversation_id: UUID, form: str) -> HttpResponse:
+    """The branch that a conversation shows, as a file to keep."""
+    kept = owned_conversation(request, conversation_id)
+    if form not in transcripts.FORMS:
+        raise Http404
+    text = transcripts.transcript(kept, pages.turns(kept), form)
+    content_type, _end = transcripts.FORMS[form]
+    return text_as_file(text, content_type, transcripts.file_name(kept, form))
 
 
 def _manage(

@@ -10,6 +10,7 @@ from . import (
     filing_views,
     prompt_views,
     search_views,
+    sharing_views,
     streams,
     tool_views,
     views,
@@ -18,6 +19,7 @@ from .filing_views import CHANGES
 from .results import views as results
 
 _ONE = "conversations/<uuid:conversation_id>"
+_SHARED = "shared/<uuid:share_id>/<str:signature>"
 
 app_name = "chat"
 urlpatterns = [
@@ -33,6 +35,17 @@ urlpatterns = [
     path(f"{_ONE}/restore/", filing_views.restore, name="restore"),
     path("search/", search_views.search_page, name="search"),
     path("archived/", filing_views.archived, name="archived"),
+    path(f"{_ONE}/export/<slug:form>/", filing_views.export, name="export"),
+    path(f"{_ONE}/share/", sharing_views.share, name="share"),
+    path("shares/", sharing_views.shares, name="shares"),
+    path("shares/<uuid:share_id>/revoke/", sharing_views.revoke, name="revoke-share"),
+    path(f"{_SHARED}/", sharing_views.shared, name="shared"),
+    path(f"{_SHARED}/files/<int:file_id>/", sharing_views.file, name="shared-file"),
+    path(
+        f"{_SHARED}/attachments/<int:attachment_id>/",
+        sharing_views.attachment,
+        name="shared-attachment",
+    ),
     path(f"{_ONE}/tools/", tool_views.tools, name="tools"),
     path("tools/", tool_views.tools, name="tools"),
     path(f"{_ONE}/prompts/", prompt_views.prompts, name="prompts"),

@@ -9,6 +9,7 @@ from .decisions import Approval, ApprovalQuerySet, Question, QuestionQuerySet, T
 from .events import TurnEvent
 from .operations import DailyUsage, Worker, WorkerQuerySet
 from .records import CallRecord, CallRecordQuerySet, Dashboard
+from .shares import Share, ShareQuerySet
 from .turns import Turn, TurnQuerySet, lease
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "Message",
     "Question",
     "QuestionQuerySet",
+    "Share",
+    "ShareQuerySet",
     "StoredFile",
     "Summary",
     "ToolCall",
