@@ -8,4 +8,4 @@ class AutomateConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks, policy_checks  # noqa: F401 (registers the system checks)
+        from . import checks, deploy_checks, policy_checks  # noqa: F401 (system checks)

@@ -10,7 +10,7 @@ class ChatConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401
+        from . import checks, deploy_checks  # noqa: F401 (system checks)
         from .search.sqlite import keep_index
 
         post_migrate.connect(keep_index, sender=self)
