@@ -19,13 +19,18 @@ from .conf import conf
 PAGE_SIZE = 20
 SECONDS = 10.0
 MAX_CURSOR = 1_000
+MAX_TEXT_BYTES = 64 * 1024
+"""Of one server; one that says more of itself is listed and cannot be added from here."""
 _PATH = "/v0.1/servers"
 _SLUG = "(registry)"
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A server as the registry lists it; `text` is its `server.json`, for the import."""
+    """A server as the registry lists it; `text` is its `server.json`, for the import.
+
+    It is empty where that is too long.
+    """
 
     name: str
     title: str
@@ -70,13 +75,14 @@ def _listed(found: Any) -> Listed | None:
     if not isinstance(server, Mapping) or not isinstance(server.get("name"), str):
         return None
     kept = {key: server[key] for key in ("name", "title", "remotes", "packages") if key in server}
+    text = dumps(kept)
     return Listed(
         name=_plain(server["name"], 200),
         title=_plain(server.get("title"), 100),
         description=_plain(server.get("description"), 500),
         version=_plain(server.get("version"), 50),
         kinds=tuple(dict.fromkeys(_kinds(server))),
-        text=dumps(kept).decode(),
+        text=text.decode() if len(text) <= MAX_TEXT_BYTES else "",
     )
 
 

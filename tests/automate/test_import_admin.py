@@ -253,6 +253,16 @@ def test_a_registry_that_answers_rubbish_is_told(
     assert words in admin_client.get(REGISTRY, {"q": "x"}).content.decode()
 
 
+def test_an_entry_that_says_too_much_of_itself_cannot_be_added_from_the_list(
+    admin_client: Client, registry: Registry
+) -> None:
+    registry.servers = [{"name": "a/big", "remotes": [{"type": "sse", "url": "x" * 70_000}]}]
+
+    shown = admin_client.get(REGISTRY, {"q": "big"}).content.decode()
+
+    assert "a/big" in shown and 'name="text"' not in shown
+
+
 def test_a_registry_at_a_private_address_is_behind_the_same_door(
     admin_client: Client, registry: Registry, settings: Any
 ) -> None:
