@@ -95,10 +95,15 @@ def turn_words(turn: Turn) -> str:
 
 
 def waiting_words(turn_id: UUID) -> str:
-    """Whom a turn waits for."""
-    second = Approval.objects.waiting().filter(call__turn=turn_id, needs_second_person=True)
+    """Whom a turn waits for, and what for."""
     own = ToolCall.objects.filter(turn=turn_id).filter(_needs_owner())
-    if second.exists() and not own.exists():
+    needed = set(own.values_list("status", "approval__status"))
+    if (Status.WAITING, Approval.Status.WAITING) in needed:
+        return _("Needs your approval")
+    if any(status == Status.WAITING for status, _approval in needed):
+        return _("Needs your answer")
+    second = Approval.objects.waiting().filter(call__turn=turn_id, needs_second_person=True)
+    if not needed and second.exists():
         return _("Waiting for a second person")
     return str(Turn.Status.WAITING.label)
 

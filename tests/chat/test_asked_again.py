@@ -115,7 +115,7 @@ def test_the_page_says_for_whom_it_waits(asked: Any, user: Any, second: Any, cli
     turn, _ = asked(1)
     client.force_login(user)
     address = reverse("chat:conversation", args=[turn.conversation_id])
-    assert turn_words(turn) == "Waiting for you"
+    assert turn_words(turn) == "Needs your approval"
     approve(approval_of(turn), user)
     MCPTool.objects.update(needs_second_person=True)
     run(turn)

@@ -75,3 +75,37 @@ def test_no_page_has_a_barrier(tabs: Tabs, user: Any, axe: Any, theme: str, widt
             found.append(f"{shown.name}: it is wider than its screen")
 
     assert not found, "\n".join(found)
+
+
+@pytest.mark.usefixtures("executor")
+def test_a_page_has_landmarks_one_status_region_and_a_way_past_its_lists(
+    tabs: Tabs, user: Any
+) -> None:
+    paths = rows_of_every_page(user)
+    page = tabs.open(paths["answering"])
+    counts = {
+        name: page.locator(name).count()
+        for name in (
+            "main",
+            "nav[aria-label]",
+            "h1",
+            "#status[role=status]",
+            "[role=log][aria-live=off]",
+        )
+    }
+
+    assert counts == dict.fromkeys(counts, 1)
+    first = page.locator("a[href], button, input, textarea").first
+    assert first.get_attribute("class") == "skip"
+    first.focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+
+
+@pytest.mark.usefixtures("executor")
+def test_nothing_moves_on_for_who_wants_no_motion(tabs: Tabs, user: Any) -> None:
+    path = rows_of_every_page(user)["answering"]
+    endless = "document.getAnimations().filter((each) => each.playState === 'running').length"
+
+    assert tabs.open(path).evaluate(endless) > 0
+    assert tabs.open(path, reduced_motion="reduce").evaluate(endless) == 0

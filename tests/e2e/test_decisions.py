@@ -66,7 +66,8 @@ def test_a_call_is_allowed_once_and_the_same_stream_goes_on(
     send(page, "Order two mugs")
     wait_for_card(page)
     page.evaluate("window.stillHere = true")
-    assert words(page, "[data-activity]") == "Waiting for you"
+    assert words(page, "[data-activity]") == "Needs your approval"
+    until(lambda: page.inner_text("#status") == "Needs your approval")
     assert page.locator("[data-stop]").is_visible()
     until(lambda: words(page, "#inbox-link").startswith("Inbox 1"))
     assert server.calls() == []
@@ -280,7 +281,7 @@ def test_a_decision_after_the_site_was_restarted(
     page.wait_for_selector(".call-refusal")
     assert "could not be sent" in words(page, ".call-refusal")
     with Site(first.port):
-        until(lambda: words(page, "[data-activity]") == "Waiting for you")
+        until(lambda: words(page, "[data-activity]") == "Needs your approval")
         page.click("text=Allow once")
         wait_for_answer(page)
 
