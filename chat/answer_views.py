@@ -91,6 +91,18 @@ def show(request: HttpRequest, turn_id: uuid.UUID) -> HttpResponse:
 
 @require_GET
 @chat_page
+def earlier(request: HttpRequest, turn_id: uuid.UUID) -> HttpResponse:
+    """What was said before this turn, as the part of a page that it is."""
+    turn = owned_turn(request, turn_id)
+    branch = pages.earlier(turn, pages.TURNS_AT_ONCE)
+    context = {"turns": branch.turns, "places": branch.places, "is_cut": branch.is_cut}
+    return render(
+        request, "chat/partials/turns.html", context | {"conversation": turn.conversation}
+    )
+
+
+@require_GET
+@chat_page
 def text(request: HttpRequest, turn_id: uuid.UUID) -> HttpResponse:
     """The answer of a turn as its model wrote it, to be copied."""
     turn = owned_turn(request, turn_id)

@@ -34,6 +34,8 @@ from .submission import shown_last
 from .turn_tree import Choice, Knot, TurnTree
 
 RECENT_CONVERSATIONS = 100
+TURNS_AT_ONCE = 20
+"""What a page shows of a conversation at first; earlier turns come as the reader goes up."""
 SUGGESTIONS = 4
 
 
@@ -82,6 +84,8 @@ class Branch:
     turns: list[Turn]
     places: Mapping[UUID, Places]
     tree: TurnTree
+    is_cut: bool
+    """Whether earlier turns of it are left out."""
 
     def place_of(self, turn: UUID | None) -> int | None:
         """Where in this branch the turn stands, or one in its place; nothing where none does."""
@@ -109,18 +113,38 @@ def calls() -> ToolCallQuerySet:
     return found.order_by("pk")
 
 
-def branch(conversation: Conversation, through: UUID | None = None) -> Branch:
-    """The branch that the conversation shows, or the last that was shown through a turn of it."""
+def branch(
+    conversation: Conversation, through: UUID | None = None, most: int | None = None
+) -> Branch:
+    """The branch that the conversation shows, or the last that was shown through a turn of it.
+
+    With `most`, it is so many of its last turns, and those back to the one that is looked for.
+    """
     found = {turn.pk: turn for turn in conversation.turns.order_by("created_at", "pk")}
     tree = TurnTree(map(Knot.of, found.values()))
     if through is not None and through in tree:
         leaf: UUID | None = tree.last_shown(through)
     else:
         leaf = conversation.head_id if conversation.head_id in tree else tree.newest()
-    shown = [found[turn] for turn in tree.path(leaf)]
+    path = tree.path(leaf)
+    start = 0 if most is None else max(0, len(path) - most)
+    if through in path:
+        start = min(start, path.index(through))
+    return _branch([found[turn] for turn in path[start:]], tree, is_cut=start > 0)
+
+
+def earlier(turn: Turn, most: int) -> Branch:
+    """The last turns of those that lead to this one."""
+    tree = TurnTree.of(turn.conversation_id)
+    path = tree.path(turn.parent_id)
+    found = Turn.objects.in_bulk(path[-most:])
+    return _branch([found[each] for each in path[-most:]], tree, is_cut=len(path) > most)
+
+
+def _branch(shown: list[Turn], tree: TurnTree, *, is_cut: bool) -> Branch:
     prefetch_related_objects(shown, Prefetch("messages", messages()))
     places = {turn.pk: Places(tree.message(turn.pk), tree.answer(turn.pk)) for turn in shown}
-    return Branch(shown, places, tree)
+    return Branch(shown, places, tree, is_cut)
 
 
 def one_turn(turn: Turn) -> tuple[Turn, Mapping[UUID, Places]]:

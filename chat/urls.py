@@ -60,6 +60,7 @@ urlpatterns = [
     path("turns/<uuid:turn_id>/regenerate/", answer_views.regenerate, name="regenerate"),
     path("turns/<uuid:turn_id>/edit/", answer_views.edit, name="edit"),
     path("turns/<uuid:turn_id>/show/", answer_views.show, name="show"),
+    path("turns/<uuid:turn_id>/earlier/", answer_views.earlier, name="earlier"),
     path("turns/<uuid:turn_id>/text/", answer_views.text, name="text"),
     path("api/<path:path>", api_door.api, name="api"),
     path("api/", api_door.api, {"path": ""}, name="api"),

@@ -54,7 +54,8 @@ def conversation(request: HttpRequest, conversation_id: uuid.UUID) -> HttpRespon
     executor().start()  # after a restart, the first look finds what the last process left
     shown = owned_conversation(request, conversation_id)
     through = pages.turn_of_message(shown, request.GET.get("message", ""))
-    return conversation_page(request, shown, through=through)
+    most = None if "all" in request.GET else pages.TURNS_AT_ONCE
+    return conversation_page(request, shown, through=through, most=most)
 
 
 @require_GET
@@ -157,16 +158,18 @@ def conversation_page(
     model: str = "",
     refusal: Refusal | None = None,
     through: uuid.UUID | None = None,
+    most: int | None = pages.TURNS_AT_ONCE,
     status: int = 200,
 ) -> HttpResponse:
     """A conversation; with what was typed and why it was not taken, where that is so."""
-    branch = pages.branch(shown, through)
+    branch = pages.branch(shown, through, most)
     last = branch.turns[-1] if branch.turns else None
     context = {
         "conversation": shown,
         "current": str(shown.pk),
         "turns": branch.turns,
         "places": branch.places,
+        "is_cut": branch.is_cut,
         "answering": None if last is None or last.finished else last,
         "parent": last,
         "draft": draft,

@@ -6,7 +6,9 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.contrib.auth import get_user_model
+from django.db.models import Count, Exists, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -83,8 +85,15 @@ def calls_of_others_waiting_for(user: Any) -> list[ToolCall]:
 
 def count_waiting_for(user: Any) -> int:
     """How many calls need this person's word."""
-    own = ToolCall.objects.owned_by(user).filter(_needs_owner()).count()
-    return own + _second_persons(user).count()
+    own = ToolCall.objects.owned_by(user).filter(_needs_owner()).order_by()
+    counted = own.values("turn__conversation__user").annotate(count=Count("pk")).values("count")
+    # Every page asks this, so both are one query where nobody waits for a second person.
+    accounts = get_user_model()._default_manager.filter(pk=user.pk)
+    both = accounts.values_list(
+        Coalesce(Subquery(counted), 0), Exists(_wanting_second_person(user))
+    )
+    count, others_wait = both.first() or (0, False)
+    return count + (_second_persons(user).count() if others_wait else 0)
 
 
 def turn_words(turn: Turn) -> str:
@@ -219,5 +228,10 @@ def _needs_owner() -> Q:
 
 def _second_persons(user: Any) -> ApprovalQuerySet:
     """Approvals that this one may decide for others; rights are looked up only where some wait."""
-    wanted = Approval.objects.waiting().filter(needs_second_person=True).exclude(user=user)
+    wanted = _wanting_second_person(user)
     return wanted.decidable_by(user) if wanted.exists() else wanted.none()
+
+
+def _wanting_second_person(user: Any) -> ApprovalQuerySet:
+    """Approvals of other people's calls that a second person must decide."""
+    return Approval.objects.waiting().filter(needs_second_person=True).exclude(user=user)

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid4
 
 from django import template
+from django.conf import settings
 from django.template import Context
 from django.template.defaultfilters import floatformat
 from django.template.loader import get_template
@@ -43,6 +45,13 @@ _CALL_ICONS = {
 @register.simple_tag
 def icon(name: str) -> SafeString:
     """One of our own drawings; the words beside it say what it means."""
+    if settings.DEBUG:
+        return _drawing.__wrapped__(name)
+    return _drawing(name)
+
+
+@lru_cache(maxsize=256)
+def _drawing(name: str) -> SafeString:
     drawing = get_template(f"chat/icons/{name}.svg").render()
     return mark_safe(drawing.strip())  # noqa: S308 # a template of ours, without variables
 

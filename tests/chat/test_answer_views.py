@@ -44,7 +44,7 @@ def two(ask: Any, person: Client) -> tuple[Turn, Turn]:
 def test_another_persons_turn_does_not_exist(stranger: Client, two: Any) -> None:
     for name in ("regenerate", "edit", "continue", "show"):
         assert stranger.post(address(name, two[0]), {"text": "Mine"}).status_code == 404
-    for name in ("edit", "text"):
+    for name in ("edit", "text", "earlier"):
         assert stranger.get(address(name, two[0])).status_code == 404
     assert Turn.objects.count() == 2
 
@@ -91,6 +91,23 @@ def test_a_fragments_step_from_an_unknown_place_loads_the_page(
     answer = person.post(address("show", two[0]), {"instead": instead}, headers=HTMX)
 
     assert "HX-Redirect" in answer.headers
+
+
+def test_earlier_turns_come_in_pieces_of_their_own_branch(
+    person: Client, ask: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.pages.TURNS_AT_ONCE", 2)
+    turns = [end(ask("0"))]
+    for number in range(1, 5):
+        turns.append(end(ask(str(number), turns[0].conversation)))
+    person.post(address("regenerate", turns[0]))
+
+    pieces = [person.get(address("earlier", turns[at])).content.decode() for at in (4, 2)]
+
+    shown_turns = [re.findall(r'id="turn-([^"]+)"', piece) for piece in pieces]
+    assert shown_turns == [[str(each.pk) for each in turns[a:b]] for a, b in ((2, 4), (0, 2))]
+    assert address("earlier", turns[2]) in pieces[0]
+    assert "Show earlier" not in pieces[1]
 
 
 def test_a_refusal_is_told_beside_the_composer(person: Client, two: Any) -> None:

@@ -319,13 +319,20 @@ def test_a_long_conversation_takes_a_fixed_number_of_queries(
     person: Client, ask: Any, django_assert_max_num_queries: Any
 ) -> None:
     turn = end(ask())
-    for number in range(20):
+    for number in range(24):
         turn = end(ask(f"Question {number}", turn.conversation))
+    address = reverse("chat:conversation", args=[turn.conversation_id])
 
-    with django_assert_max_num_queries(11):
-        page = person.get(reverse("chat:conversation", args=[turn.conversation_id]))
+    with django_assert_max_num_queries(10):
+        page = person.get(address).content.decode()
+    with django_assert_max_num_queries(10):
+        whole = person.get(f"{address}?all").content.decode()
 
-    assert page.content.decode().count('<section class="turn"') == 21
+    assert page.count('<section class="turn"') == 20
+    assert "Question 23" in page and "Question 3<" not in page
+    assert "Show earlier messages" in page
+    assert whole.count('<section class="turn"') == 25
+    assert "Show earlier messages" not in whole
 
 
 def test_a_page_without_javascript_loads_itself_again_until_the_answer_is_there(

@@ -7,9 +7,10 @@ import { copyFlashing } from "./code.js";
 let stepped = "";
 let isStep = false;
 
-/** A branch takes the place of the turn and of all that follows it. */
+/** A branch takes the place of the turn and of all that follows it; earlier turns move nothing. */
 function onSwap(event) {
   const { requestConfig, target, shouldSwap } = event.detail;
+  if (shouldSwap && target.matches("[data-earlier]")) queueMicrotask(scroll.held());
   if (!shouldSwap || !target.matches(".turn") || !requestConfig.elt.closest("[data-branch]")) return;
   isStep = requestConfig.elt.closest(".stepper") !== null;
   stepped = requestConfig.elt.getAttribute("aria-label");

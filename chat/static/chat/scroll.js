@@ -40,6 +40,14 @@ function stayAt(element) {
   jump.hidden = distance() < NEAR;
 }
 
+/** What brings back the place that is shown now, once something was put in above it. */
+export function held() {
+  const below = area.scrollHeight - area.scrollTop;
+  return () => {
+    top = area.scrollTop = area.scrollHeight - below;
+  };
+}
+
 export function start() {
   if (!area) return;
   area.addEventListener("scroll", () => {
