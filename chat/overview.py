@@ -11,6 +11,7 @@ from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
 from automate.models import MCPTool
+from automate.models.reviews import WAITING
 
 from .budgets import today
 from .models import Approval, CallRecord, DailyUsage, Question, Turn, Worker
@@ -87,7 +88,7 @@ def work() -> Work:
     """Five queries."""
     turns = Turn.objects.unfinished().order_by().values_list("status").annotate(Count("pk"))
     tools = MCPTool.objects.aggregate(
-        reviews=Count("pk", filter=Q(available=True) & ~Q(review=MCPTool.Review.APPROVED)),
+        reviews=Count("pk", filter=Q(available=True, review__in=WAITING)),
         usable=Count("pk", filter=Q(**MCPTool.USABLE)),
     )
     return Work(
