@@ -7,7 +7,7 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from chat.models import Conversation, Turn
+from chat.models import Conversation, Share, Turn
 
 from .base import USERNAME, ReadOnlyAdmin
 
@@ -47,3 +47,18 @@ class TurnAdmin(ReadOnlyAdmin):
     @admin.display(description=_("user"), ordering="conversation__user")
     def user(self, turn: Turn) -> str:
         return str(turn.conversation.user)
+
+
+@admin.register(Share)
+class ShareAdmin(ReadOnlyAdmin):
+    """Who showed what to whoever has a link; the links themselves are not shown."""
+
+    list_display = ("title", "user", "with_calls", "with_files", "created_at", "revoked_at")
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter), "with_calls", "with_files")
+    list_select_related = ("user",)
+    search_fields = ("title", f"user__{USERNAME}")
+    date_hierarchy = "created_at"
+    fields = (
+        *("user", "conversation", "title", "with_calls", "with_files"),
+        *("created_at", "revoked_at"),
+    )

@@ -15,7 +15,7 @@ from .base import Match, Sought, folded
 _MESSAGE, _TALK = Message._meta.db_table, Conversation._meta.db_table
 
 _FIND_MESSAGES = f"""
-    SELECT m.conversation_id, m.id, 0.0 FROM {_MESSAGE} m
+    SELECT m.conversation_id, m.id, 0.0::float8 FROM {_MESSAGE} m
     JOIN {_TALK} c ON c.id = m.conversation_id
     WHERE automate_chat_words(m.content) @@ to_tsquery('simple', %s)
     AND c.user_id = %s AND c.deleted_at IS NULL

@@ -217,6 +217,14 @@ def test_a_snippet_is_a_piece_round_the_first_find() -> None:
     assert len(snippet) < 220
 
 
+def test_of_many_matches_the_latest_come_first(user: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("chat.search.CANDIDATES", 3)
+    for title in ("Mug", "Early", "Late", "Latest"):
+        a_turn(user, title, "A mug")
+
+    assert found(user, "mug") == ["Mug", "Latest", "Late"]
+
+
 def test_a_word_that_is_everywhere_shows_as_many_as_fit(user: Any, person: Client) -> None:
     Conversation.objects.bulk_create(
         [Conversation(user=user, title=f"Mug {number}") for number in range(40)]
