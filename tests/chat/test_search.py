@@ -21,9 +21,6 @@ __all__ = ["person", "stranger"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("executor")]
 
-BY_WORDS = connection.vendor in ("sqlite", "postgresql")
-by_words = pytest.mark.skipif("not BY_WORDS", reason="this database has no index of words")
-
 
 def found(user: Any, text: str) -> list[str]:
     return [hit.conversation.title for hit in search(user, text)]
@@ -40,7 +37,6 @@ def test_all_words_are_found_and_of_the_last_one_the_beginning(user: Any, text: 
     assert found(user, text) == ["First"]
 
 
-@by_words
 @pytest.mark.parametrize(
     ("text", "there"),
     [
@@ -100,12 +96,12 @@ def test_a_message_is_found_whoever_writes_changes_or_removes_it(user: Any) -> N
     assert found(user, "lion") == []
 
 
-@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="only SQLite makes tables anew")
 def test_an_index_that_lost_its_triggers_is_made_whole_by_migrate(user: Any) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("DROP TRIGGER automate_chat_message_words_new")
+    if connection.vendor == "sqlite":  # which makes a table anew to change a column
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TRIGGER automate_chat_message_words_new")
     a_turn(user, "Talk", "zebra")
-    assert found(user, "zebra") == []
+    assert found(user, "zebra") == ([] if connection.vendor == "sqlite" else ["Talk"])
 
     call_command("migrate", verbosity=0)
 
@@ -222,7 +218,7 @@ def test_of_many_matches_the_latest_come_first(user: Any, monkeypatch: Any) -> N
     for title in ("Mug", "Early", "Late", "Latest"):
         a_turn(user, title, "A mug")
 
-    assert found(user, "mug") == ["Mug", "Latest", "Late"]
+    assert found(user, "mug") == ["Mug", "Latest", "Late", "Early"]
 
 
 def test_a_word_that_is_everywhere_shows_as_many_as_fit(user: Any, person: Client) -> None:
