@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.test import override_settings
+from django.test import Client, override_settings
 
 from automate.checks import check_settings
+from automate.models import MCPServer
 from automate.sync import sync_server
 from automate.validators import validate_endpoint_url
 from automate_llm.exceptions import MCPClientError, SecretUnavailable
@@ -17,6 +18,7 @@ from automate_llm.mcp_client import MCPClient
 from automate_llm.processes import end_all_processes
 
 from .making import add_server
+from .test_probing import found
 
 COMMAND = [sys.executable, "-S", str(Path(__file__).parent.parent / "servers/stdio_raw.py")]
 TOKEN = "t0ken-of-the-command"
@@ -48,6 +50,18 @@ def test_a_command_is_synced_called_and_settled_like_any_server(
     assert (report.added, report.error) == (["pid"], "")
     assert (server.settled_protocol, server.protocol_version) == ("mcp", "2025-06-18")
     assert shown == "[redacted]"
+
+
+@pytest.mark.django_db
+def test_a_command_is_tried_before_its_server_is_stored(admin_client: Client) -> None:
+    # What the page hides for a command counts for nothing.
+    typed = {"endpoint_url": "stdio:shop", "auth_type": "bearer", "protocol": "rest"}
+    with naming(shop={"command": COMMAND}):
+        said = found(admin_client, **typed)
+
+    assert "It speaks MCP, version 2025-06-18." in said
+    assert "It lists 1 tool. pid" in said
+    assert not MCPServer.objects.exists()
 
 
 @pytest.mark.django_db
