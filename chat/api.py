@@ -6,7 +6,7 @@ Each operation finds rows of its person alone, and leaves the deciding to `chat.
 import uuid
 from typing import Any, cast
 
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -163,6 +163,11 @@ def _told(request: HttpRequest, words: object, status: int) -> HttpResponse:
 @api.exception_handler(submission.TurnInProgress)
 def _too_late(request: HttpRequest, exc: Any) -> HttpResponse:
     return _told(request, exc, 409)
+
+
+@api.exception_handler(RequestDataTooBig)
+def _too_much(request: HttpRequest, exc: Any) -> HttpResponse:
+    return _told(request, _("This is more than the site takes in one request."), 413)
 
 
 @api.exception_handler(PermissionDenied)

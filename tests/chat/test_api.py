@@ -329,3 +329,10 @@ def test_a_message_of_a_program_is_refused_with_the_reason(
     assert answer.status_code == 422
     assert why in answer.json()["error"]
     assert not Turn.objects.exists()
+
+
+def test_a_request_that_is_too_large_is_told_in_words(person: Client, executor: Any) -> None:
+    answer = post(person, "messages", attachments=[{"name": "a", "data": "A" * 3_000_000}])
+
+    assert answer.status_code == 413
+    assert answer.json() == {"error": "This is more than the site takes in one request."}

@@ -114,13 +114,13 @@ def test_the_words_come_to_the_conversation_that_asked(
 ) -> None:
     turn = put(send_message(user, None, "Hello", uuid4()), Turn.Status.DONE)
     path = reverse("chat:prompt", args=[turn.conversation_id, greet.pk])
-    data = {"prompt-f0": "Ann"}
+    data = {"prompt-f0": "</textarea><b>Ann"}
 
     page = person.post(path, data)
     part = person.post(path, data, HTTP_HX_REQUEST="true")
     person.force_login(django_user_model.objects.create_user("eve"))
 
-    assert field(page) == field(part) == "Greet Ann kindly.\n\nA note."
+    assert field(page) == field(part) == "Greet </textarea><b>Ann kindly.\n\nA note."
     assert f'action="{reverse("chat:send", args=[turn.conversation_id])}"' in page.content.decode()
     assert person.post(path, data).status_code == 404
     assert Conversation.objects.count() == 1

@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model
 from django.urls import reverse
 from django.utils import timezone
 
-from automate.models import MCPServer, MCPTool
+from automate.models import MCPPrompt, MCPServer, MCPTool
 from automate_llm.content import File
 from chat.files import keep_row
 from chat.models import Approval, Attachment, Conversation, Message, Question, Turn, TurnEvent
@@ -185,6 +185,35 @@ def test_nothing_that_a_person_is_asked_runs_or_loads(look: Any, user: Any) -> N
     assert page.locator(".ask-form").count() == 3 * len(PAYLOADS)
     look(reverse("chat:index"))
     look(reverse("chat:tools", args=[talk.pk]))
+
+
+def test_nothing_of_a_prompt_runs_or_loads(look: Any) -> None:
+    server = MCPServer.objects.create(
+        name=PAYLOADS[2][:100], slug="shop", endpoint_url="https://a.example"
+    )
+    prompts = [
+        MCPPrompt.objects.create(
+            server=server,
+            name=f"{number}{text}"[:100],
+            title=text[:200],
+            description=text,
+            arguments=[{"name": text, "title": text, "description": text, "required": True}],
+        )
+        for number, text in enumerate(PAYLOADS)
+    ]
+    everything = [
+        {"name": f"{number}{text}", "title": text, "description": text}
+        for number, text in enumerate(PAYLOADS[:50])
+    ]
+    MCPPrompt.objects.filter(pk=prompts[0].pk).update(arguments=everything)
+
+    look(reverse("chat:prompts"))
+    look(reverse("chat:prompt", args=[prompts[0].pk]))
+    page = look(reverse("chat:index"))
+    page.click("#prompts-link")
+    page.wait_for_selector("#prompt-list [role=option]")
+    assert page.evaluate(DANGERS) == []
+    assert page.locator("#prompt-list [role=option]").count() == len(PAYLOADS)
 
 
 def test_no_name_of_a_person_or_conversation_runs_or_loads(look: Any, user: Any) -> None:

@@ -8,11 +8,11 @@ const input = document.getElementById("attach");
 const chips = document.getElementById("chips");
 let files = [];
 
-export const hasFiles = () => files.length > 0;
+export const attached = () => files;
 
-/** They are sent, or not wanted. */
-export function clear() {
-  set([]);
+/** These are sent; what came while they were on their way is the next message's. */
+export function clear(sent) {
+  set(files.filter((file) => !sent.includes(file)));
 }
 
 function set(wanted) {

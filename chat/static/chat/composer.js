@@ -10,9 +10,10 @@ const form = document.getElementById("composer");
 const field = document.getElementById("text");
 const draft = form && new Draft(form.dataset.person, form.dataset.conversation);
 let sent = "";
+let sentFiles = [];
 
 /** Whether there is something to send. */
-const isFilled = () => field.value.trim() !== "" || attachments.hasFiles();
+const isFilled = () => field.value.trim() !== "" || attachments.attached().length > 0;
 
 const isAnswering = () => form.querySelector("[data-stop]") !== null;
 
@@ -87,7 +88,9 @@ function onSubmit(event) {
 }
 
 function onRequest(event) {
-  if (event.detail.elt === form) sent = field.value;
+  if (event.detail.elt !== form) return;
+  sent = field.value;
+  sentFiles = attachments.attached();
 }
 
 function onAnswer(event) {
@@ -96,7 +99,7 @@ function onAnswer(event) {
   if (xhr.status >= 200 && xhr.status < 300) {
     // What was typed while the message was on its way is the next one's.
     if (field.value.startsWith(sent)) field.value = field.value.slice(sent.length);
-    attachments.clear();
+    attachments.clear(sentFiles);
     onInput();
   } else if (xhr.status === 400 || xhr.status === 413) {
     showError(word("tooLarge"));
