@@ -57,9 +57,9 @@ def tool(db: None) -> MCPTool:
     return made
 
 
-def serious(axe: Any, page: "Page") -> list[str]:  # noqa: F811
+def serious(axe: Any, page: "Page", context: Any = OURS) -> list[str]:  # noqa: F811
     """What axe finds within our own part of the page that is serious or worse."""
-    found = axe.run(page, context=OURS).response["violations"]
+    found = axe.run(page, context=context).response["violations"]
     return [
         f"{each['id']}: {node['html'][:200]}"
         for each in found
