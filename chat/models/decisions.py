@@ -116,7 +116,9 @@ class Approval(models.Model):
         verbose_name_plural = _("approvals")
         ordering = ["pk"]
         indexes = [models.Index(fields=["status", "expires_at"], name="chat_approval_waiting")]
-        permissions = [("approve_for_others", "Can approve tool calls that need a second person")]
+        permissions = [
+            ("approve_for_others", _("Can approve tool calls that need a second person"))
+        ]
 
     def __str__(self) -> str:
         return f"{self.call.function_name} ({self.get_status_display()})"
