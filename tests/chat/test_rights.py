@@ -24,6 +24,7 @@ from chat.models import (
     DailyUsage,
     Message,
     Question,
+    Share,
     ToolCall,
     ToolGrant,
 )
@@ -74,6 +75,7 @@ def rows(ask: Any) -> Mapping[str, Any]:
         "question": Question.objects.create(
             call=call, round=1, key="k", mode="form", message="Who?", expires_at=later
         ),
+        "share": Share.objects.create(user=ann, conversation=turn.conversation, turns=[]),
         "dailyusage": DailyUsage.objects.create(day=today(), user=ann),
         "callrecord": CallRecord.objects.create(
             user_name="ann", tool=tool, tool_name="search", outcome="succeeded"
@@ -138,7 +140,7 @@ MODELS = {
     "callrecord": (AUDITORS, NOBODY, NOBODY, NOBODY),
     "dailyusage": (AUDITORS, NOBODY, NOBODY, NOBODY),
     **dict.fromkeys(
-        ("conversation", "turn", "toolcall", "approval", "toolgrant", "question"),
+        (*("conversation", "turn", "toolcall", "approval", "toolgrant", "question", "share"),),
         (ROOT, NOBODY, NOBODY, NOBODY),
     ),
 }
