@@ -1,0 +1,45 @@
+"""Takes the pictures of docs/screens.md: every page of the chat, light and dark, and on a phone.
+
+Run it by name, it is no test: `pytest -n 0 -p no:randomly tests/e2e/pictures.py`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Tabs
+from .every_page import EVERY_PAGE, rows_of_every_page
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+FOLDER = Path(__file__).parent.parent.parent / "docs" / "screens"
+DESKTOP = {"width": 1100, "height": 720}
+PHONE = {"width": 375, "height": 720}
+ON_A_PHONE = {"conversation", "approval", "new-open-drawer"}
+
+
+@pytest.mark.usefixtures("executor")
+def test_every_page_has_its_picture(tabs: Tabs, user: Any, model: Any) -> None:
+    model([])
+    addresses = rows_of_every_page(user)
+    for shown in EVERY_PAGE:
+        if shown.name == "widget" and not shown.act:
+            continue  # the same page with the corner closed
+        name = shown.name + (shown.act.__name__.replace("_", "-") if shown.act else "")
+        for theme in ("light", "dark"):
+            sizes = [("", DESKTOP)]
+            if theme == "light" and name in ON_A_PHONE:
+                sizes.append(("-phone", PHONE))
+            for suffix, viewport in sizes:
+                options: dict[str, Any] = {"color_scheme": theme, "viewport": viewport}
+                page = tabs.open(addresses[shown.name], ready=shown.ready, **options)
+                if not shown.logged_in:
+                    page.context.clear_cookies()
+                    page.goto(page.url)
+                if shown.act:
+                    shown.act(page)
+                page.screenshot(
+                    path=FOLDER / f"chat-{name}{suffix}-{theme}.png", animations="disabled"
+                )
+                page.context.close()
