@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import get_content_type_for_model
 from django.core.exceptions import NON_FIELD_ERRORS, FieldDoesNotExist, ValidationError
@@ -19,11 +18,13 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext
 
+from . import base
+
 if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]
+    ModelAdmin = base.ModelAdmin[Any]
     Form = ModelForm[Any]
 else:
-    ModelAdmin, Form = admin.ModelAdmin, ModelForm
+    ModelAdmin, Form = base.ModelAdmin, ModelForm
 
 OPENED = "_opened"
 """The hidden input with the fingerprints; what comes without it is saved as it is."""

@@ -28,10 +28,12 @@ from automate.importers import (
 )
 from automate.models import MCPServer
 
+from . import base
+
 if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[MCPServer]
+    ModelAdmin = base.ModelAdmin[MCPServer]
 else:
-    ModelAdmin = admin.ModelAdmin
+    ModelAdmin = base.ModelAdmin
 
 
 class ImportForm(forms.Form):

@@ -11,12 +11,13 @@ from django.utils.translation import gettext_lazy as _
 from automate.models import MCPServer, MCPServerOAuth
 from automate.secrets import masked_secret
 
+from . import base
 from .forms import MCPServerOAuthForm, MCPServerOAuthFormSet
 
 if TYPE_CHECKING:
-    Inline = admin.StackedInline[MCPServerOAuth, MCPServer]
+    Inline = base.StackedInline[MCPServerOAuth, MCPServer]
 else:
-    Inline = admin.StackedInline
+    Inline = base.StackedInline
 
 
 class MCPServerOAuthInline(Inline):

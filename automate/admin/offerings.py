@@ -14,11 +14,13 @@ from django.utils.translation import gettext_lazy as _
 from automate.models import MCPPrompt, MCPResource, OfferingQuerySet
 from automate.models.offerings import Offering
 
+from . import base
+
 if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]
+    ModelAdmin = base.ModelAdmin[Any]
     Form = ModelForm[Any]
 else:
-    ModelAdmin, Form = admin.ModelAdmin, ModelForm
+    ModelAdmin, Form = base.ModelAdmin, ModelForm
 
 
 class OfferingAdmin(ModelAdmin):

@@ -26,10 +26,12 @@ from django.utils.safestring import SafeString
 
 from automate.models import MCPServer, MCPTool
 
+from . import base
+
 if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]
+    ModelAdmin = base.ModelAdmin[Any]
 else:
-    ModelAdmin = admin.ModelAdmin
+    ModelAdmin = base.ModelAdmin
 
 Row = TypeVar("Row", bound=Model)
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets, unquote
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -17,12 +16,13 @@ from automate_llm.exceptions import MCPClientError
 from automate_llm.oauth import MemoryTokenStore, OAuthAuthenticator
 from automate_llm.values import Connection
 
+from . import base
 from .forms import MCPServerForm
 
 if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[MCPServer]
+    ModelAdmin = base.ModelAdmin[MCPServer]
 else:
-    ModelAdmin = admin.ModelAdmin
+    ModelAdmin = base.ModelAdmin
 
 TRIED = (
     *("endpoint_url", "protocol", "timeout"),

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -14,10 +13,12 @@ from automate.models import MCPServer
 from automate.registry_search import MAX_CURSOR, Page, search
 from automate_llm.exceptions import MCPClientError
 
+from . import base
+
 if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[MCPServer]
+    ModelAdmin = base.ModelAdmin[MCPServer]
 else:
-    ModelAdmin = admin.ModelAdmin
+    ModelAdmin = base.ModelAdmin
 
 MAX_WORDS = 200
 

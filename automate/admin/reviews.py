@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -12,12 +12,13 @@ from django.utils.translation import gettext_lazy as _
 
 from automate.reviewing import Decision, decide
 
+from . import base
 from .review_queue import KINDS, MAX_AT_ONCE, Asked, counts_by_server, items_of, shown_in
 
 if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]
+    ModelAdmin = base.ModelAdmin[Any]
 else:
-    ModelAdmin = admin.ModelAdmin
+    ModelAdmin = base.ModelAdmin
 
 
 class ReviewAdmin(ModelAdmin):

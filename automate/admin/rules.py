@@ -14,13 +14,14 @@ from django.utils.translation import gettext_lazy as _
 
 from automate.models import ToolRule
 
+from . import base
 from .conflicts import ConflictAdmin
 
 if TYPE_CHECKING:
-    Inline = admin.StackedInline[ToolRule, Any]
+    Inline = base.StackedInline[ToolRule, Any]
     Options = admin.options.BaseModelAdmin[ToolRule]
 else:
-    Inline, Options = admin.StackedInline, object
+    Inline, Options = base.StackedInline, object
 
 
 class SchemaField(JSONField):

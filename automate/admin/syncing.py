@@ -19,12 +19,13 @@ from automate.models import MCPServer, MCPTool, ServerSync
 from automate.sync_changes import KINDS
 from automate.sync_jobs import begin
 
+from . import base
 from .panels import Panel, server_panels
 
 if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[MCPServer]
+    ModelAdmin = base.ModelAdmin[MCPServer]
 else:
-    ModelAdmin = admin.ModelAdmin
+    ModelAdmin = base.ModelAdmin
 
 MAX_STATES = 200
 """How many servers' states one look may ask for."""

@@ -18,12 +18,13 @@ from django.utils.translation import gettext_lazy as _
 from automate.differences import definition_changes
 from automate.models import MCPTool, MCPToolVersion
 
+from . import base
 from .showing import folded_json
 
 if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[MCPToolVersion]
+    ModelAdmin = base.ModelAdmin[MCPToolVersion]
 else:
-    ModelAdmin = admin.ModelAdmin
+    ModelAdmin = base.ModelAdmin
 
 MAX_LISTED = 20
 """Versions that the page of a tool lists; a link leads to all of them."""

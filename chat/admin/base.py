@@ -2,21 +2,21 @@
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
+from automate.admin import base
 from automate.models import MCPToolVersion
 from chat.models import CallRecord, ToolCall
 from chat.rendering import visible_text
 
 if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]
+    ModelAdmin = base.ModelAdmin[Any]
 else:
-    ModelAdmin = admin.ModelAdmin
+    ModelAdmin = base.ModelAdmin
 
 MAX_SHOWN_CHARACTERS = 20_000
 USERNAME = get_user_model().USERNAME_FIELD

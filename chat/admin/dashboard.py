@@ -16,7 +16,7 @@ from automate.admin.panels import Level, server_panels
 from automate.models import MCPServer
 from chat import overview
 from chat.charts import bars
-from chat.models import CallRecord, DailyUsage, Dashboard
+from chat.models import DailyUsage, Dashboard
 
 from .base import ReadOnlyAdmin
 
@@ -47,7 +47,7 @@ class DashboardAdmin(ReadOnlyAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": gettext("Dashboard"),
-            "opts": CallRecord._meta,
+            "opts": Dashboard._meta,
             "counts": Counter(_word(health) for _server, health in servers),
             "ill": [pair for pair in servers if pair[1].level in (Level.BAD, Level.DOUBTFUL)],
             "server_count": len(servers),

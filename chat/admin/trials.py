@@ -61,6 +61,7 @@ def _page(
         **admin.site.each_context(request),
         "title": gettext("Try this tool") if record is None else gettext("Run this call again"),
         "opts": MCPTool._meta,
+        "original": tool,
         "tool": tool,
         "record": record,
         "has_changed": record is not None and record.tool_version != tool.version,

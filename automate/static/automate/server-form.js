@@ -52,7 +52,8 @@ if (form?.elements.auth_type) {
   match();
   form.addEventListener("change", match);
   form.addEventListener("input", match);
-  form.addEventListener("click", (event) => {
+  // A theme may have the button elsewhere than in the form.
+  document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-test-connection]");
     if (!button) return;
     event.preventDefault();
