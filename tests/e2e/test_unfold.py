@@ -7,30 +7,38 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from automate.admin.base import HAS_UNFOLD
 from automate.models import MCPServer, MCPTool
 from automate.sync import sync_server
 from automate_llm.http import close_pools
+from chat.budgets import today
+from chat.models import DailyUsage
 from tests.automate.making import add_server, listed
+from tests.chat.test_dashboard import add_call
 from tests.servers.rest import RestServer
 
 from .conftest import Tabs, cookies_of
 from .test_accessible import axe  # noqa: F401
-from .test_server_pages import picture, serious
+from .test_server_pages import PICTURES, serious
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(find_spec("unfold") is None, reason="no django-unfold: pip install -e .[e2e]"),
+    pytest.mark.skipif(
+        find_spec("unfold") is None, reason="no django-unfold: pip install -e .[e2e]"
+    ),
 ]
 SERVERS, TOOLS = "/admin/automate/mcpserver/", "/admin/automate/mcptool/"
 CALLS, DASHBOARD = "/admin/automate_chat/callrecord/", "/admin/automate_chat/dashboard/"
-BORDERLESS = """() => [...document.querySelectorAll("#content input, #content select, textarea")]
-    .filter((each) => each.checkVisibility() && !each.matches("[type=checkbox], [type=radio]"))
+BORDERLESS = """() => [...document.querySelectorAll("#content :is(input, select, textarea)")]
+    .filter((each) => each.checkVisibility() && !each.closest("#changelist-search"))
+    .filter((each) => !each.matches("[type=checkbox], [type=radio]"))
     .filter((each) => parseFloat(getComputedStyle(each).borderTopWidth) < 1)
     .map((each) => each.outerHTML.slice(0, 120))"""
 """Fields of a form that do not look like any."""
@@ -111,9 +119,12 @@ def test_every_page_has_fields_and_titles_to_see(
     admin: Any,
     server: MCPServer,
     axe: Any,  # noqa: F811
+    user: Any,
     theme: str,
 ) -> None:
     tool = MCPTool.objects.get(name="search")
+    add_call(tool, "failed", created_at=timezone.now())
+    DailyUsage.objects.create(day=today(), user=user, prompt_tokens=1_200)
     page = admin(SERVERS, color_scheme=theme, viewport={"width": 1280, "height": 800})
     pages = {
         SERVERS: "MCP servers",
@@ -134,8 +145,12 @@ def test_every_page_has_fields_and_titles_to_see(
         found += [f"{path}: {each}" for each in page.evaluate(BORDERLESS)]
         if "automate-page" in page.content():
             found += [f"{path}: {each}" for each in serious(axe, page)]
-        picture(page, "unfold" + path.replace("/", "-"))
+        if PICTURES:
+            name = f"unfold{path.replace('/', '-')}{theme}.png"
+            page.screenshot(path=str(Path(PICTURES) / name), full_page=True)
+    bar = page.locator(".automate-chart .bar").evaluate("bar => getComputedStyle(bar).fill")
 
+    assert bar != "rgb(0, 0, 0)"
     assert not found, "\n".join(found)
 
 
