@@ -87,7 +87,7 @@ export class TurnStream {
   message(data) {
     const old = this.message_element(data.message);
     const kept = [...old.querySelectorAll(".call")].map((call) => [call.id, typed(call)]);
-    const put = this.put(data.html, old);
+    const put = renewed(old, parsed(data.html));
     for (const [id, fields] of kept) {
       const call = put.querySelector(`#${id}`);
       if (call) retype(call, fields);
@@ -183,11 +183,42 @@ export class TurnStream {
 
   /** Put the server's own HTML in an element's place; returns the new one. */
   put(html, old) {
-    const box = document.createElement("template");
-    box.innerHTML = html;
-    const made = box.content.firstElementChild;
+    const made = parsed(html);
     old.replaceWith(made);
     addCopyButtons(made);
     return made;
   }
+}
+
+function parsed(html) {
+  const box = document.createElement("template");
+  box.innerHTML = html;
+  return box.content.firstElementChild;
+}
+
+/** Make a message what it is now. Blocks that are there already stay: a long text is not laid out anew. */
+function renewed(message, made) {
+  const body = message.querySelector("[data-body]");
+  const fresh = made.querySelector("[data-body]");
+  if (!body || !fresh) {
+    message.replaceWith(made);
+    addCopyButtons(made);
+    return made;
+  }
+  const [olds, news] = [[...body.children], [...fresh.children]];
+  let same = 0;
+  while (same < olds.length && same < news.length && isSame(olds[same], news[same])) same += 1;
+  for (const each of olds.slice(same)) each.remove();
+  body.append(...news.slice(same));
+  for (const each of [...message.children]) if (each !== body) each.remove();
+  while (fresh.nextSibling) message.append(fresh.nextSibling);
+  addCopyButtons(message);
+  return message;
+}
+
+function isSame(block, other) {
+  if (!block.querySelector(".copy-button")) return block.isEqualNode(other);
+  const bare = block.cloneNode(true);
+  for (const each of bare.querySelectorAll(".copy-button")) each.remove();
+  return bare.isEqualNode(other);
 }
