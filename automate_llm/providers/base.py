@@ -1,6 +1,6 @@
 """What the turn engine asks of a model, and what it gets back."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -85,6 +85,9 @@ class Completed:
 
 ModelEvent = TextDelta | Completed
 
+OnText = Callable[[str], object]
+"""Is given the pieces of an answer's text, in order."""
+
 
 class ModelProvider(Protocol):
     """One model that streams answers."""
@@ -94,5 +97,19 @@ class ModelProvider(Protocol):
 
         Raises:
             ModelError: in one of its four forms; the text yielded so far stays true.
+        """
+        ...
+
+    def answer(
+        self, request: ModelRequest, cancellation: Cancellation, on_text: OnText
+    ) -> Completed:
+        """Return the `Completed` of `stream`, and wake the caller's thread for nothing before.
+
+        `on_text` is called in whichever thread has read the piece, one piece at a time, and never
+        after the return. It must not wait for anything: other answers may come by that thread. What
+        it raises ends this answer, and is raised here.
+
+        Raises:
+            ModelError: as `stream` does.
         """
         ...

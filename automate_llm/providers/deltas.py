@@ -23,39 +23,51 @@ _MAX_TOKENS = 2**31 - 1
 _BUSY_TYPES = ("server_error", "overloaded", "rate_limit", "unavailable", "timeout")
 
 
-def data_lines(pieces: Iterable[bytes]) -> Iterator[str]:
-    """The content of each `data:` line, as soon as its line is complete.
+class Lines:
+    """Finds the content of each `data:` line, as soon as its line is complete.
 
     Each line is taken for an event of its own, since no server splits a chunk over two. Bytes
-    that are no UTF-8 are replaced. A last line without its line end counts.
-
-    Raises:
-        ModelStreamBroken: a line, or the whole stream, is longer than we accept.
+    that are no UTF-8 are replaced.
     """
-    pending: list[bytes] = []
-    pending_size = total = 0
-    for piece in pieces:
-        total += len(piece)
-        if total > MAX_STREAM_BYTES:
+
+    def __init__(self) -> None:
+        self._pending: list[bytes] = []
+        self._pending_size = self._total = 0
+
+    def of(self, piece: bytes) -> Iterator[str]:
+        """Of the lines that this piece ends.
+
+        Raises:
+            ModelStreamBroken: a line, or the whole stream, is longer than we accept.
+        """
+        self._total += len(piece)
+        if self._total > MAX_STREAM_BYTES:
             raise _too_long()
         *complete, rest = piece.replace(b"\r", b"\n").split(b"\n")
         if complete:
-            complete[0] = b"".join((*pending, complete[0]))
-            pending, pending_size = [], 0
-        pending.append(rest)
-        pending_size += len(rest)
-        if pending_size > MAX_LINE_BYTES:
+            complete[0] = b"".join((*self._pending, complete[0]))
+            self._pending, self._pending_size = [], 0
+        self._pending.append(rest)
+        self._pending_size += len(rest)
+        if self._pending_size > MAX_LINE_BYTES:
             raise _too_long()
         for line in complete:
-            yield from _data(line)
-    yield from _data(b"".join(pending))
+            if len(line) > MAX_LINE_BYTES:
+                raise _too_long()
+            if line.startswith(b"data:"):
+                yield line[5:].decode("utf-8", "replace").strip()
 
 
-def _data(line: bytes) -> Iterator[str]:
-    if len(line) > MAX_LINE_BYTES:
-        raise _too_long()
-    if line.startswith(b"data:"):
-        yield line[5:].decode("utf-8", "replace").strip()
+def data_lines(pieces: Iterable[bytes]) -> Iterator[str]:
+    """The `data:` lines of a whole stream; a last one without its line end counts.
+
+    Raises:
+        ModelStreamBroken: as `Lines` does.
+    """
+    lines = Lines()
+    for piece in pieces:
+        yield from lines.of(piece)
+    yield from lines.of(b"\n")
 
 
 def _too_long() -> ModelStreamBroken:
@@ -291,3 +303,27 @@ def _clean(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
+
+
+class StreamedAnswer:
+    """An answer from the bytes of its stream."""
+
+    def __init__(self) -> None:
+        self.assembly = Assembly()
+        self.has_begun = False
+        """Whether an event has come."""
+        self._lines = Lines()
+
+    def texts(self, piece: bytes) -> Iterator[str]:
+        """The texts that this piece adds; what follows `[DONE]` is no part of the answer.
+
+        Raises:
+            ModelStreamBroken, ModelUnavailable: as `Assembly.add` and `Lines.of` do.
+        """
+        add = self.assembly.add
+        for data in self._lines.of(piece):
+            self.has_begun = True
+            if text := add(data):
+                yield text
+            if self.assembly.done:
+                return

@@ -6,6 +6,8 @@ tokens come in one read. Source: RFC 9112, section 7.1, "Chunked Transfer Coding
 """
 
 import re
+import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -19,6 +21,7 @@ PAUSE_FOR_EACH = 0.00015
 LONGEST_PAUSE = 0.15
 
 _MAX_LINE = 256
+_READ_BYTES = 65_536
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;|$)")
 
 
@@ -53,36 +56,50 @@ class Chunks:
     """
 
     def __init__(self) -> None:
-        self._feed: Callable[[bytes], bytes] = self._head
+        self._is_head = True
+        self._is_raw = False
         self._line = b""
         self._left = 0
 
     @property
+    def in_head(self) -> bool:
+        """Whether the response's head is not complete yet."""
+        return self._is_head
+
+    @property
     def in_body(self) -> bool:
         """Whether chunks of a body are under way."""
-        return self._feed == self._body
+        return not self._is_head and not self._is_raw
 
     def feed(self, data: bytes) -> bytes:
         """What the parser is to see for these bytes; nothing where it takes more of them."""
-        return self._feed(data)
+        seen = b""
+        if self._is_head:
+            seen, data = self.head(data)
+        if not self.in_body:
+            return seen + data
+        payload, rest = self.payload(data)
+        return seen + _chunk(payload) + rest
 
-    def _head(self, data: bytes) -> bytes:
+    def head(self, data: bytes) -> tuple[bytes, bytes]:
+        """These bytes of the response's beginning, cut where its head ends."""
         self._line += data
-        head, end, rest = self._line.partition(b"\r\n\r\n")
+        head, end, _ = self._line.partition(b"\r\n\r\n")
         if not end:
             self._line = self._line[-65_536:]
-            return data
-        before = len(self._line) - len(data)
-        self._line = b""
+            return data, b""
+        size = len(head) + len(end) - (len(self._line) - len(data))
+        self._line, self._is_head = b"", False
         lower = head.lower()
-        if b"\r\ntransfer-encoding: chunked" not in lower or lower.startswith(b"http/1.1 1"):
-            self._feed = self._raw
-            return data
-        self._feed = self._body
-        seen = len(head) + len(end) - before
-        return data[:seen] + self._body(rest)
+        is_chunked = b"\r\ntransfer-encoding: chunked" in lower
+        self._is_raw = not is_chunked or lower.startswith(b"http/1.1 1")
+        return data[:size], data[size:]
 
-    def _body(self, data: bytes) -> bytes:
+    def payload(self, data: bytes) -> tuple[bytes, bytes]:
+        """The content of the body's chunks in these bytes, and what is none of them any more.
+
+        That is the last chunk with its trailers, or no chunk at all; from then on all bytes pass.
+        """
         payload: list[bytes] = []
         data, self._line, at = self._line + data, b"", 0
         while at < len(data):
@@ -101,15 +118,12 @@ class Chunks:
                     self._line = data[at:]
                     break
                 size = _size(data[at:end]) if end >= 0 else 0
-                if not size:  # the last chunk with its trailers, or no chunk at all
-                    self._feed = self._raw
-                    return _chunk(payload) + data[at:]
+                if not size:
+                    self._is_raw = True
+                    return b"".join(payload), data[at:]
                 at = end + 2
                 self._left = size + 2
-        return _chunk(payload)
-
-    def _raw(self, data: bytes) -> bytes:
-        return data
+        return b"".join(payload), b""
 
 
 def _size(line: bytes) -> int:
@@ -117,26 +131,56 @@ def _size(line: bytes) -> int:
     return int(found[1], 16) if found else 0
 
 
-def _chunk(payload: list[bytes]) -> bytes:
-    data = b"".join(payload)
-    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+def _chunk(payload: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(payload), payload) if payload else b""
 
 
 class MergingStream(httpcore2.NetworkStream):
-    """A connection whose reads are merged; `wait` waits so many seconds, or until a stop."""
+    """A connection whose reads are merged; `wait` waits so many seconds, or until a stop.
+
+    While the chunks of a body are under way, `read_now` may be used in place of `read`: the parser
+    above is then spared all of them, and sees a body that goes on where the last `read_now` ended.
+    """
 
     def __init__(self, stream: httpcore2.NetworkStream, wait: Callable[[float], object]) -> None:
         self._stream = stream
         self._wait = wait
         self._chunks = Chunks()
+        self._held = b""
+        self.socket: socket.socket = stream.get_extra_info("socket")
+
+    @property
+    def in_body(self) -> bool:
+        """Whether chunks of a body are under way."""
+        return self._chunks.in_body
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        if self._chunks.in_body and (pause := crowd.pause):
+        if not self._held and self._chunks.in_body and (pause := crowd.pause):
             self._wait(pause)
-        while data := self._stream.read(max_bytes, timeout):
-            if seen := self._chunks.feed(data):
+        while data := self._held or self._stream.read(max_bytes, timeout):
+            if self._chunks.in_head:  # what comes after it stays here, for `read_now`
+                seen, self._held = self._chunks.head(data)
+            else:
+                seen, self._held = self._chunks.feed(data), b""
+            if seen:
                 return seen
         return b""
+
+    def read_now(self) -> tuple[bytes, bool]:
+        """The content of chunks that is there, without a wait, and whether more can be read so.
+
+        It cannot where the body is over, or is none, or the connection is lost: `read` then tells.
+        """
+        data = self._held
+        if not data:
+            try:
+                data = self.socket.recv(_READ_BYTES)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                return b"", True
+            except OSError:
+                return b"", False
+        payload, self._held = self._chunks.payload(data)
+        return payload, bool(data) and not self._held
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._chunks = Chunks()

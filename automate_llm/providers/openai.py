@@ -16,12 +16,20 @@ from openai import APIError, Omit, OpenAI, Stream
 
 from automate_llm.cancellation import Cancellation
 from automate_llm.exceptions import ModelCancelled, ModelError, ModelRefused
-from automate_llm.providers import failures
+from automate_llm.providers import failures, reader
 from automate_llm.providers.alarms import Alarms
-from automate_llm.providers.base import Message, ModelConfig, ModelEvent, ModelRequest, TextDelta
-from automate_llm.providers.deltas import Assembly, data_lines
+from automate_llm.providers.base import (
+    Completed,
+    Message,
+    ModelConfig,
+    ModelEvent,
+    ModelRequest,
+    OnText,
+    TextDelta,
+)
+from automate_llm.providers.deltas import StreamedAnswer
 from automate_llm.providers.line import Interruption, Line
-from automate_llm.providers.merging import crowd
+from automate_llm.providers.merging import MergingStream, crowd
 
 OPENAI_URL = "https://api.openai.com/v1"
 MAX_IDLE_CLIENTS = 16
@@ -96,6 +104,25 @@ class OpenAIProvider:
             ModelRefused: also where the configuration cannot work; nothing was sent then.
             ModelUnavailable, ModelStreamBroken, ModelCancelled: as their names say.
         """
+        return self._answer(request, cancellation, None)
+
+    def answer(
+        self, request: ModelRequest, cancellation: Cancellation, on_text: OnText
+    ) -> Completed:
+        """The whole answer; `on_text` is given its text meanwhile, as `ModelProvider` says.
+
+        Raises:
+            ModelError: as `stream` does.
+        """
+        for event in self._answer(request, cancellation, on_text):
+            if isinstance(event, Completed):
+                return event
+            on_text(event.text)
+        raise failures.broken_off()
+
+    def _answer(
+        self, request: ModelRequest, cancellation: Cancellation, on_text: OnText | None
+    ) -> Iterator[ModelEvent]:
         if self._problem:
             raise ModelRefused(self._problem)
         interruption = Interruption()
@@ -104,7 +131,7 @@ class OpenAIProvider:
         crowd.enter()
         client.line.carry(interruption)
         try:
-            yield from self._events(client, request, interruption)
+            yield from self._events(client, request, interruption, on_text)
         except ModelError:
             _raise_if_fired(interruption)
             raise
@@ -123,15 +150,20 @@ class OpenAIProvider:
             client.close()
 
     def _events(
-        self, client: "_Client", request: ModelRequest, interruption: Interruption
+        self,
+        client: "_Client",
+        request: ModelRequest,
+        interruption: Interruption,
+        on_text: OnText | None,
     ) -> Iterator[ModelEvent]:
         response, tools_dropped = self._ask(client, request, interruption)
-        assembly = Assembly()
+        answer = StreamedAnswer()
         try:
-            yield from self._texts(response, assembly, interruption)
+            for text in self._texts(response, answer, interruption, on_text):
+                yield TextDelta(text)
         finally:
             response.close()
-        yield assembly.completed(tools_dropped=tools_dropped)
+        yield answer.assembly.completed(tools_dropped=tools_dropped)
 
     def _ask(
         self, client: "_Client", request: ModelRequest, interruption: Interruption
@@ -162,29 +194,60 @@ class OpenAIProvider:
             attempt += 1
 
     def _texts(
-        self, response: httpx2.Response, assembly: Assembly, interruption: Interruption
-    ) -> Iterator[TextDelta]:
+        self,
+        response: httpx2.Response,
+        answer: StreamedAnswer,
+        interruption: Interruption,
+        on_text: OnText | None,
+    ) -> Iterator[str]:
+        """What `on_text` is not given, which is everything where there is none."""
         kind = response.headers.get("content-type", "").lower()
         if kind.startswith(("text/html", "application/json")):
             raise failures.no_stream(kind)
+        assembly = answer.assembly
         pieces = iter(cast(Iterable[bytes], response.stream))
-        heard = False
         try:
-            for data in data_lines(pieces):
-                _raise_if_fired(interruption)
-                heard = True
-                if text := assembly.add(data):
-                    yield TextDelta(text)
-                if assembly.done:
-                    _read_to_end(pieces, interruption)
-                    return
+            yield from self._read_by_reader(response, answer, interruption, on_text)
+            while not assembly.done:
+                piece = next(pieces, b"")
+                for text in answer.texts(piece or b"\n"):
+                    _raise_if_fired(interruption)
+                    yield text
+                if not piece:
+                    break
+            else:
+                _read_to_end(pieces, interruption)
         except httpx2.TimeoutException:
-            if not heard:
+            if not answer.has_begun:
                 raise failures.silent(self.config.timeout) from None
         except httpx2.TransportError:
             _raise_if_fired(interruption)
         if not assembly.finished:
             raise failures.broken_off()
+
+    def _read_by_reader(
+        self,
+        response: httpx2.Response,
+        answer: StreamedAnswer,
+        interruption: Interruption,
+        on_text: OnText | None,
+    ) -> Iterator[str]:
+        """As much of the answer as the process's reader can read; perhaps nothing."""
+        connection = response.extensions.get("network_stream")
+        if not (reader.IS_SUPPORTED and isinstance(connection, MergingStream)):
+            return
+        if not connection.in_body:
+            return
+
+        def take(piece: bytes) -> bool:
+            for text in answer.texts(piece):
+                _raise_if_fired(interruption)
+                hand(text)
+            return not answer.assembly.done
+
+        reading = reader.Reading(connection, take)
+        hand = on_text or reading.post
+        yield from reading.texts(self.config.timeout)
 
     def _take(self) -> "_Client":
         with self._lock:
