@@ -1,30 +1,29 @@
 """Writes the model's answer while it streams: text to the log, the whole to its message."""
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection
 
 from automate.databases import short_transaction
-from automate.statements import insert_rows, update_rows
+from automate.statements import insert_rows
 
-from .connections import lasting, let_go_of_database
+from .connections import lasting
 from .events import EventLog
 from .models import Approval, Conversation, Message, ToolCall, TurnEvent
 from .records import record_calls
-from .scribe import BATCH_SECONDS, scribe
+from .scribe import scribe, store_messages
 
 SETTLE_SECONDS = 5.0
 """How long the whole answer waits for its last text, where the database is slow to take it."""
 
 
 class AnswerWriter:
-    """One answer of the model. Its message's row is made with the first piece of text.
+    """One answer of the model: its text is written by the scribe, the whole by the turn's thread.
 
-    That piece is written at once, by the turn's own thread; the rest by the scribe. `fence` raises
-    where the turn is no longer this process's; the answer is then not stored.
+    The scribe also makes the message's row, together with the first text. `fence` raises where the
+    turn is no longer this process's; the answer is then not stored.
     """
 
     def __init__(
@@ -36,40 +35,41 @@ class AnswerWriter:
     ) -> None:
         self._log = log
         self._fence = fence
-        self._message = Message(
+        self.message = Message(
             conversation=conversation, turn_id=turn_id, role=Message.Role.ASSISTANT
         )
+        self.has_begun = False
+        self.is_awaited = True
+        # The scribe cannot see what a transaction of this thread has not committed; and who could
+        # read the text before it is?
+        self._is_hidden = connection.in_atomic_block
         self._text: list[str] = []
         self._unwritten: list[str] = []
-        self._written_at = 0.0
-        self._begun = False
         self._is_on_its_way = False
         self._settled = threading.Condition()
 
     def add(self, text: str) -> None:
-        """Take a piece of text; it is written now or with the next ones."""
+        """Take a piece of text, in any thread; the first is written at once, others with more."""
         with self._settled:
             self._text.append(text)
             self._unwritten.append(text)
-        if self._begun:
+        if not self._is_hidden:
             scribe.hand(self)
-        elif time.monotonic() - self._written_at >= BATCH_SECONDS:
-            lasting(self._write)
 
     def take(self) -> TurnEvent | None:
-        """The unwritten text as a row, for the scribe."""
+        """The unwritten text as a row, for the scribe, which adds the key of the message."""
         with self._settled:
             if not self._unwritten:
                 return None
             text = "".join(self._unwritten)
             self._unwritten.clear()
             self._is_on_its_way = True
-            data = {"message": self._message.pk, "text": text}
-            return self._log.numbered(TurnEvent.Kind.TEXT, data)
+            return self._log.numbered(TurnEvent.Kind.TEXT, {"text": text})
 
-    def settle(self) -> None:
-        """What was taken is written."""
+    def settle(self, *, written: bool) -> None:
+        """What was taken is written, or given up."""
         with self._settled:
+            self.has_begun = self.has_begun or written
             self._is_on_its_way = False
             self._settled.notify_all()
 
@@ -79,54 +79,32 @@ class AnswerWriter:
         """Store the whole answer, its calls and what they wait for, before any call is sent."""
         with self._settled:
             self._unwritten.clear()
-            self._settled.wait_for(lambda: not self._is_on_its_way, SETTLE_SECONDS)
-        self._message.content = text
+            self.is_awaited = False
+            # A row that is being made is waited for, so that there is no second one.
+            seconds = SETTLE_SECONDS if self.has_begun else None
+            self._settled.wait_for(lambda: not self._is_on_its_way, seconds)
+        self.message.content = text
         lasting(lambda: self._complete(calls, approvals))
 
     def break_off(self) -> None:
         """Keep the text so far, marked; nothing is kept where there is none."""
         if self._text:
-            self._message.interrupted = True
+            self.message.interrupted = True
             self.complete("".join(self._text), [])
 
     def _complete(self, calls: list[ToolCall], approvals: Sequence[Approval]) -> None:
         with short_transaction():
             self._fence()
-            self._save_message()
+            store_messages([self.message])
             for call in calls:
-                call.message = self._message
+                call.message = self.message
             insert_rows(calls)
             record_calls([call for call in calls if call.finished])
             if approvals:
                 Approval.objects.bulk_create(approvals)
             self._log.append_all(
                 [
-                    (TurnEvent.Kind.MESSAGE, {"message": self._message.pk}),
+                    (TurnEvent.Kind.MESSAGE, {"message": self.message.pk}),
                     *((TurnEvent.Kind.CALL, {"call": call.pk}) for call in calls),
                 ]
             )
-
-    def _write(self) -> None:
-        """Write in the turn's own thread: the first piece, and all while its row is uncommitted."""
-        self._written_at = time.monotonic()
-        with short_transaction():
-            if not self._begun:
-                self._save_message()
-                # Only what is committed can be added to by the scribe.
-                transaction.on_commit(self._begin)
-            text = "".join(self._unwritten)
-            self._log.append(TurnEvent.Kind.TEXT, message=self._message.pk, text=text)
-        self._unwritten.clear()
-        let_go_of_database()
-
-    def _save_message(self) -> None:
-        message = self._message
-        if message.pk is None:
-            insert_rows([message])
-            return
-        written = {"content": message.content, "interrupted": message.interrupted}
-        if not update_rows(Message, {"id": message.pk}, written):
-            message.save(force_insert=True)  # what made it was rolled back
-
-    def _begin(self) -> None:
-        self._begun = True

@@ -1,14 +1,11 @@
 """Makes the model requests of a turn: within the day's budgets, counted when they have ended."""
 
-from collections.abc import Callable
 from functools import cached_property
-
-from django.utils.translation import gettext as _
 
 from automate.conf import Settings
 from automate_llm.cancellation import Cancellation
-from automate_llm.exceptions import ModelCancelled, ModelError, ModelStreamBroken
-from automate_llm.providers.base import Completed, ModelRequest, TextDelta, Usage
+from automate_llm.exceptions import ModelCancelled, ModelStreamBroken
+from automate_llm.providers.base import Completed, ModelRequest, OnText, Usage
 
 from .budgets import Spending
 from .connections import lasting, let_go_of_database
@@ -42,8 +39,9 @@ class Requester:
         self._spending = Spending(turn, settings)
         self._provider = provider_for(turn.model)
 
-    def answer(self, request: ModelRequest, on_text: Callable[[str], object]) -> Completed:
-        """Stream one answer: `on_text` is given its text piece by piece, the whole is returned.
+    def answer(self, request: ModelRequest, on_text: OnText) -> Completed:
+        """Stream one answer: `on_text` is given its text piece by piece, in whichever thread has
+        read it; the whole is returned.
 
         Raises:
             BudgetSpent: a budget of this day is used up; nothing was sent.
@@ -62,25 +60,24 @@ class Requester:
         """
         return self.answer(ModelRequest(messages=messages), lambda text: None).text
 
-    def _streamed(
-        self, request: ModelRequest, on_text: Callable[[str], object], span: Span
-    ) -> Completed:
+    def _streamed(self, request: ModelRequest, on_text: OnText, span: Span) -> Completed:
         written = 0
+
+        def take(text: str) -> None:
+            nonlocal written
+            if not written:
+                span.text_came()
+            written += len(text)
+            on_text(text)
+
         try:
-            for event in self._provider.stream(request, self._cancellation):
-                if isinstance(event, TextDelta):
-                    if not written:
-                        span.text_came()
-                    written += len(event.text)
-                    on_text(event.text)
-                else:
-                    span.answered(event, self._count(request, event.usage, written))
-                    return event
+            completed = self._provider.answer(request, self._cancellation, take)
         except (ModelCancelled, ModelStreamBroken):
             # Its server goes on counting what it had read and written until then.
             self._count(request, Usage(), written)
             raise
-        raise ModelError(_("The model sent no complete answer."))
+        span.answered(completed, self._count(request, completed.usage, written))
+        return completed
 
     def _count(self, request: ModelRequest, usage: Usage, written: int) -> Usage:
         if not usage.prompt_tokens and not usage.completion_tokens:

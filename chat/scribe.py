@@ -9,14 +9,17 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Protocol
-from uuid import UUID
 
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections
 from django.db import Error as DatabaseError
-from django.db import IntegrityError, connections
+
+from automate.databases import short_transaction
+from automate.statements import insert_rows, update_rows
 
 from .events import insert
-from .models import TurnEvent
+from .models import Message, TurnEvent
 from .wake_ups import wake_ups
 
 logger = logging.getLogger(__name__)
@@ -38,13 +41,22 @@ IDLE_SECONDS = 1.0
 class Source(Protocol):
     """An answer whose text waits to be written."""
 
+    message: Message
+    has_begun: bool
+    """Whether its message's row is made, which comes with its first text."""
+    is_awaited: bool
+    """Whether its text is still wanted, or the whole is about to be stored."""
+
     def take(self) -> TurnEvent | None:
         """The text so far as a row, which is then on its way; nothing where there is none."""
         ...
 
-    def settle(self) -> None:
-        """The row is written, or nobody wants it any more."""
+    def settle(self, *, written: bool) -> None:
+        """The row is written, or given up."""
         ...
+
+
+Taken = tuple[Source, TurnEvent]
 
 
 class Scribe:
@@ -53,75 +65,86 @@ class Scribe:
     def __init__(self) -> None:
         self._news = threading.Condition()
         self._due: dict[int, Source] = {}
+        self._has_first_text = False
+        self._free_at = 0.0
         self._thread: threading.Thread | None = None
 
     def hand(self, source: Source) -> None:
-        """Have the text of this answer written soon."""
+        """Have the text of this answer written soon; at once where it is the first."""
         if id(source) in self._due:
             return
         with self._news:
             self._due[id(source)] = source
+            self._has_first_text = self._has_first_text or not source.has_begun
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._run, name="automate-scribe", daemon=True
                 )
                 self._thread.start()
-            self._news.notify()
+            if self._has_first_text or len(self._due) == 1:
+                self._news.notify()
 
     def _run(self) -> None:
-        free_at = 0.0
         try:
-            while sources := self._next_round(free_at):
-                began = time.monotonic()
+            while (sources := self._next_round()) is not None:
                 taken = [(source, row) for source in sources if (row := source.take())]
                 try:
-                    self._write([row for _, row in taken])
+                    self._write(taken)
                 except Exception:
                     # Each text still comes with its whole message; that of others must go on.
                     logger.exception("Text of %s answers could not be written", len(taken))
+                    _settle(taken, written=False)
                     connections.close_all()
-                for source, _ in taken:
-                    source.settle()
-                free_at = began + max(BATCH_SECONDS, len(taken) * SECONDS_FOR_EACH)
         finally:
             connections.close_all()
 
-    def _next_round(self, free_at: float) -> list[Source]:
+    def _next_round(self) -> list[Source] | None:
+        """All answers that have text, when it is time; before, those that have their first.
+
+        Nothing where no answer has had text for long.
+        """
         with self._news:
             if not self._news.wait_for(lambda: self._due, IDLE_SECONDS):
                 self._thread = None
-                return []
-        if (wait := free_at - time.monotonic()) > 0:
-            time.sleep(wait)
-        with self._news:
-            sources, self._due = list(self._due.values()), {}
-        return sources
+                return None
+            self._news.wait_for(lambda: self._has_first_text, self._free_at - time.monotonic())
+            self._has_first_text = False
+            due, self._due = list(self._due.values()), {}
+            now = time.monotonic()
+            if now < self._free_at:
+                self._due = {id(each): each for each in due if each.has_begun}
+                return [each for each in due if not each.has_begun]
+            self._free_at = now + max(BATCH_SECONDS, len(due) * SECONDS_FOR_EACH)
+            return due
 
-    def _write(self, rows: Sequence[TurnEvent]) -> None:
+    def _write(self, taken: Sequence[Taken]) -> None:
         """Insert rows, though the database be away; one that cannot be stored is left out."""
-        if not rows:
-            return
         back_off = 0.05
         end = time.monotonic() + GIVE_UP_SECONDS
-        while True:
+        while taken:
             try:
-                insert(rows, again=back_off > 0.05)
+                _insert(taken, again=back_off > 0.05)
             except IntegrityError:
                 # A conversation was deleted in the middle of its answer, perhaps.
-                if len(rows) > 1:
-                    for row in rows:
-                        self._write([row])
+                if len(taken) > 1:
+                    for each in taken:
+                        self._write([each])
+                else:
+                    _settle(taken, written=False)
                 return
             except DatabaseError as exc:
                 if back_off == 0.05:
-                    logger.warning("Text of %s answers waits for the database: %s", len(rows), exc)
+                    logger.warning("Text of %s answers waits for the database: %s", len(taken), exc)
                 connections.close_all()
                 if time.monotonic() > end:
+                    _settle(taken, written=False)
                     return
                 time.sleep(back_off)
                 back_off = min(back_off * 2, LONGEST_BACK_OFF)
+                _settle([each for each in taken if not each[0].is_awaited], written=False)
+                taken = [each for each in taken if each[0].is_awaited]
             else:
-                wake_ups.announce(list(dict.fromkeys(_turn_ids(rows))))
+                _settle(taken, written=True)
                 return
 
     def forget_all(self) -> None:
@@ -129,8 +152,39 @@ class Scribe:
         self.__init__()  # type: ignore[misc]
 
 
-def _turn_ids(rows: Sequence[TurnEvent]) -> list[UUID]:
-    return [row.turn_id for row in rows]
+def store_messages(messages: Sequence[Message]) -> None:
+    """Insert the rows of messages, or change those that an earlier try has inserted."""
+    tried = [message for message in messages if message.pk is not None]
+    insert_rows([message for message in messages if message.pk is None])
+    for message in tried:
+        written = {"content": message.content, "interrupted": message.interrupted}
+        where = {"id": message.pk, "turn_id": message.turn_id}
+        if not update_rows(Message, where, written):
+            message.save(force_insert=True)
+
+
+def _insert(taken: Sequence[Taken], *, again: bool) -> None:
+    """Store the texts, and the messages that begin with them, all or none."""
+    begun = [source.message for source, _ in taken if not source.has_begun]
+    try:
+        with short_transaction() if begun else nullcontext():
+            store_messages(begun)
+            for source, row in taken:
+                row.data["message"] = source.message.pk
+            rows = [row for _, row in taken]
+            insert(rows, again=again)
+            wake_ups.announce(list(dict.fromkeys(row.turn_id for row in rows)))
+    except DatabaseError:
+        if connections[DEFAULT_DB_ALIAS].vendor == "sqlite":
+            # It gives the keys of what it rolls back to others.
+            for message in begun:
+                message.pk = None
+        raise
+
+
+def _settle(taken: Sequence[Taken], *, written: bool) -> None:
+    for source, _ in taken:
+        source.settle(written=written)
 
 
 scribe = Scribe()

@@ -190,14 +190,14 @@ def test_a_fault_in_the_watch_costs_one_look_and_no_more(
 def test_a_turn_whose_connection_broke_ends_over_a_new_one(
     model: Any, ask: Any, started: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append, breaks = EventLog.append, [True]
+    append_all, breaks = EventLog.append_all, [True]
 
     def broken(log: EventLog, *parts: Any, **named: Any) -> None:
         if breaks and breaks.pop():
             connection.connection.close()
-        append(log, *parts, **named)
+        append_all(log, *parts, **named)
 
-    monkeypatch.setattr(EventLog, "append", broken)
+    monkeypatch.setattr(EventLog, "append_all", broken)
     model([text("Hello there.")])
     turn = ask()
 

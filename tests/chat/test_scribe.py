@@ -32,7 +32,7 @@ def test_a_fault_costs_one_round_and_no_more(
     model([text("one two three four five").paced(permits)])
     turn = ask()
     thread = started(turn)
-    permits.release(3)  # the role and two words: the first is written by the turn itself
+    permits.release(3)  # the role and two words
     until(lambda: not faults)
 
     permits.release(1)
