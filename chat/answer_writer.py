@@ -40,6 +40,7 @@ class AnswerWriter:
         )
         self.has_begun = False
         self.is_awaited = True
+        self.taken_at = 0.0
         # The scribe cannot see what a transaction of this thread has not committed; and who could
         # read the text before it is?
         self._is_hidden = connection.in_atomic_block

@@ -25,10 +25,16 @@ from .wake_ups import wake_ups
 logger = logging.getLogger(__name__)
 
 BATCH_SECONDS = 0.06
-"""Text that arrives within this time of the last round waits for the next one."""
+"""How long the text of one answer is gathered after some of it was written."""
 
 SECONDS_FOR_EACH = 0.00015
-"""What each answer in a round adds to the wait for the next one: 0.15 s for a thousand."""
+"""What each answer that has text adds to that: it is 0.15 s where there are a thousand."""
+
+ROUND_SECONDS = 0.02
+"""From one round to the next, at least; the first text of an answer does not wait for it."""
+
+MOST_AT_ONCE = 200
+"""Answers in one round, so that the text of the first does not wait long for that of the last."""
 
 LONGEST_BACK_OFF = 2.0
 GIVE_UP_SECONDS = 30.0
@@ -46,6 +52,8 @@ class Source(Protocol):
     """Whether its message's row is made, which comes with its first text."""
     is_awaited: bool
     """Whether its text is still wanted, or the whole is about to be stored."""
+    taken_at: float
+    """When text was last taken, by the scribe's clock."""
 
     def take(self) -> TurnEvent | None:
         """The text so far as a row, which is then on its way; nothing where there is none."""
@@ -99,23 +107,27 @@ class Scribe:
             connections.close_all()
 
     def _next_round(self) -> list[Source] | None:
-        """All answers that have text, when it is time; before, those that have their first.
-
-        Nothing where no answer has had text for long.
-        """
+        """The answers whose text is to be written now; nothing where there was none for long."""
         with self._news:
             if not self._news.wait_for(lambda: self._due, IDLE_SECONDS):
                 self._thread = None
                 return None
             self._news.wait_for(lambda: self._has_first_text, self._free_at - time.monotonic())
-            self._has_first_text = False
-            due, self._due = list(self._due.values()), {}
             now = time.monotonic()
-            if now < self._free_at:
-                self._due = {id(each): each for each in due if each.has_begun}
-                return [each for each in due if not each.has_begun]
-            self._free_at = now + max(BATCH_SECONDS, len(due) * SECONDS_FOR_EACH)
-            return due
+            waits = max(BATCH_SECONDS, len(self._due) * SECONDS_FOR_EACH)
+            ready = [
+                each
+                for each in self._due.values()
+                if not each.has_begun or each.taken_at <= now - waits
+            ][:MOST_AT_ONCE]
+            for each in ready:
+                each.taken_at = now
+                del self._due[id(each)]
+            left = self._due.values()
+            self._has_first_text = not all(each.has_begun for each in left)
+            oldest = min((each.taken_at for each in left), default=0.0)
+            self._free_at = max(now + ROUND_SECONDS, oldest + waits)
+            return ready
 
     def _write(self, taken: Sequence[Taken]) -> None:
         """Insert rows, though the database be away; one that cannot be stored is left out."""

@@ -23,6 +23,9 @@ from automate_llm.providers.merging import MergingStream, crowd
 IDLE_SECONDS = 1.0
 """After so long without a stream the thread ends."""
 
+PAUSE_IN_A_CROWD = 0.01
+"""Seconds between two looks where many answers stream, so that there is more to read at each."""
+
 IS_SUPPORTED = selectors.DefaultSelector.__name__ in ("EpollSelector", "KqueueSelector")
 """Whether the system lets one thread wait for connections while another adds to them."""
 
@@ -150,8 +153,8 @@ class Reader:
             now = time.monotonic()
             for key, _ in ready:
                 key.data.advance(now)
-            if pause := crowd.pause:
-                time.sleep(pause)
+            if crowd.pause:
+                time.sleep(PAUSE_IN_A_CROWD)
             if ready:
                 continue
             with self._lock:
