@@ -12,7 +12,7 @@ from automate.conf import conf
 from automate.models import MCPTool
 from automate_llm.cancellation import Cancellation
 from automate_llm.http import close_pools
-from automate_llm.providers.base import ModelEvent, ModelProvider, ModelRequest
+from automate_llm.providers.base import Completed, ModelProvider, ModelRequest, OnText
 from chat.engine import run_turn
 from chat.language_models import provider_for
 from chat.models import Turn
@@ -68,18 +68,24 @@ def _our_name(count: int) -> str:
     return f"run_turn up to the same point, {count:,} tools"
 
 
-class _ToFirstEvent:
-    """A provider that stops the watch when its first event has come."""
+class _ToFirstText:
+    """A provider that stops the watch when the first text of its answer has come."""
 
     def __init__(self, provider: ModelProvider, watch: Stopwatch) -> None:
         self._provider, self._watch = provider, watch
 
-    def stream(self, request: ModelRequest, cancellation: Cancellation) -> Iterator[ModelEvent]:
-        events = self._provider.stream(request, cancellation)
-        first = next(events)
-        self._watch.__exit__(None, None, None)
-        yield first
-        yield from events
+    def answer(
+        self, request: ModelRequest, cancellation: Cancellation, on_text: OnText
+    ) -> Completed:
+        came: list[str] = []
+
+        def take(text: str) -> None:
+            if not came:
+                self._watch.__exit__(None, None, None)
+            came.append(text)
+            on_text(text)
+
+        return self._provider.answer(request, cancellation, take)
 
 
 def _ours(count: int) -> Contender:
@@ -88,7 +94,7 @@ def _ours(count: int) -> Contender:
         turn = site.asked_turn()
         watch = Stopwatch()
         hooked = patch(
-            "chat.requesting.provider_for", lambda alias: _ToFirstEvent(provider_for(alias), watch)
+            "chat.requesting.provider_for", lambda alias: _ToFirstText(provider_for(alias), watch)
         )
         with hooked:
             watch.__enter__()

@@ -1,8 +1,9 @@
 """Hands the many small chunks of a streamed answer to the HTTP parser as few larger ones.
 
 Model servers send each token as a chunk of its own, and parsing one costs ten times what its few
-bytes do. With many streams at once, each also waits a moment before it reads on, so that several
-tokens come in one read. Source: RFC 9112, section 7.1, "Chunked Transfer Coding".
+bytes do. `reader` takes the chunks of most answers past the parser altogether. What the parser does
+read of many answers at once waits a moment between two reads, so that several tokens come in one.
+Source: RFC 9112, section 7.1, "Chunked Transfer Coding".
 """
 
 import re

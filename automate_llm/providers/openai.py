@@ -5,11 +5,11 @@ each streamed chunk, and walking the tools of each request, takes ten times the 
 the few fields that we use. Its retries too: they sleep where a cancelled turn cannot wake them.
 """
 
-import json
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from typing import cast
 
 import httpx2
 from openai import APIError, Omit, OpenAI, Stream
@@ -20,13 +20,13 @@ from automate_llm.providers import failures, reader
 from automate_llm.providers.alarms import Alarms
 from automate_llm.providers.base import (
     Completed,
-    Message,
     ModelConfig,
     ModelEvent,
     ModelRequest,
     OnText,
     TextDelta,
 )
+from automate_llm.providers.bodies import body
 from automate_llm.providers.deltas import StreamedAnswer
 from automate_llm.providers.line import Interruption, Line
 from automate_llm.providers.merging import MergingStream, crowd
@@ -39,7 +39,6 @@ END_SECONDS = 0.25
 
 alarms = Alarms(END_SECONDS)
 
-_TOOL_OPTIONS = ("tool_choice", "parallel_tool_calls")
 _ACCOUNT_HEADERS = ("OpenAI-Organization", "OpenAI-Project")
 
 _providers: list["OpenAIProvider"] = []
@@ -114,15 +113,16 @@ class OpenAIProvider:
         Raises:
             ModelError: as `stream` does.
         """
-        for event in self._answer(request, cancellation, on_text):
-            if isinstance(event, Completed):
-                return event
-            on_text(event.text)
+        with closing(self._answer(request, cancellation, on_text)) as events:
+            for event in events:
+                if isinstance(event, Completed):
+                    return event
+                on_text(event.text)
         raise failures.broken_off()
 
     def _answer(
         self, request: ModelRequest, cancellation: Cancellation, on_text: OnText | None
-    ) -> Iterator[ModelEvent]:
+    ) -> Generator[ModelEvent]:
         if self._problem:
             raise ModelRefused(self._problem)
         interruption = Interruption()
@@ -172,11 +172,11 @@ class OpenAIProvider:
         messages, tools = request.messages, request.tools
         try:
             try:
-                return self._send(client, _body(self.config, messages, tools), interruption), False
+                return self._send(client, body(self.config, messages, tools), interruption), False
             except APIError as error:
                 if not tools or not failures.refuses_tools(error):
                     raise
-            return self._send(client, _body(self.config, messages, b""), interruption), True
+            return self._send(client, body(self.config, messages, b""), interruption), True
         except APIError as error:
             raise failures.translated(error, self.config.timeout) from None
 
@@ -370,49 +370,6 @@ def _problem(config: ModelConfig) -> str:
 
 def _is_openai(config: ModelConfig) -> bool:
     return not config.base_url or httpx2.URL(config.base_url).host == httpx2.URL(OPENAI_URL).host
-
-
-def _body(config: ModelConfig, messages: Sequence[Message], tools: bytes) -> bytes:
-    """The request as bytes; `tools` goes in as it is. An option that is `None` is not sent."""
-    fields: dict[str, Any] = {
-        "stream_options": {"include_usage": True},
-        **config.options,
-        "model": config.model,
-        "messages": [_sendable(message) for message in messages],
-        "stream": True,
-    }
-    for name in [name for name, value in fields.items() if value is None]:
-        del fields[name]
-    if not tools:
-        for name in _TOOL_OPTIONS:
-            fields.pop(name, None)
-    body = json.dumps(fields, separators=(",", ":")).encode()
-    return b'%b,"tools":%b}' % (body[:-1], tools) if tools else body
-
-
-def _sendable(message: Message) -> Message:
-    """The message, with `{}` for arguments that are no JSON object.
-
-    Some servers answer 500 to every request whose history holds such a call (llama.cpp#25510);
-    one broken call must not end the conversation for ever.
-    """
-    calls: Sequence[Mapping[str, Any]] = message.get("tool_calls") or ()
-    if all(_is_object(call["function"]["arguments"]) for call in calls):
-        return message
-    mended = [
-        call
-        if _is_object(call["function"]["arguments"])
-        else {**call, "function": {**call["function"], "arguments": "{}"}}
-        for call in calls
-    ]
-    return {**message, "tool_calls": mended}
-
-
-def _is_object(arguments: str) -> bool:
-    try:
-        return isinstance(json.loads(arguments), dict)
-    except (ValueError, RecursionError):
-        return False
 
 
 def _read_to_end(pieces: Iterator[bytes], interruption: Interruption) -> None:

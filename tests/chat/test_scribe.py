@@ -44,5 +44,28 @@ def test_a_fault_costs_one_round_and_no_more(
     assert turn.messages.last().content == "one two three four five"
 
 
+def test_a_message_whose_first_text_could_not_be_stored_is_made_once(
+    model: Any, ask: Any, started: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    permits, tries = threading.Semaphore(2), threading.Semaphore(0)
+
+    def failing(*parts: Any, **named: Any) -> None:
+        tries.release()
+        raise InterfaceError("connection already closed")
+
+    monkeypatch.setattr(scribe, "insert", failing)
+    model([text("one two").paced(permits)])
+    turn = ask()
+    thread = started(turn)
+    for _ in range(2):
+        assert tries.acquire(timeout=10)
+
+    permits.release(10)
+    thread.join(10)
+
+    assert not thread.is_alive()
+    assert [each.content for each in turn.messages.filter(role="assistant")] == ["one two"]
+
+
 def _texts(turn: Any) -> Any:
     return turn.events.filter(kind=TurnEvent.Kind.TEXT)
