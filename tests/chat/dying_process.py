@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any
 from uuid import UUID
@@ -59,7 +60,7 @@ def work(order: dict[str, Any]) -> None:
     from django.contrib.auth import get_user_model
     from django.db import connection
 
-    from chat import queueing
+    from chat import queueing, scribe
     from chat.engine import run_turn
     from chat.models import Conversation
     from chat.submission import send_message
@@ -70,6 +71,9 @@ def work(order: dict[str, Any]) -> None:
     moments = Moments(order["die_at"])
     commit = connection._commit
     connection._commit = lambda: moments.around(commit)
+    insert = scribe._insert
+    # The one write that another thread does.
+    scribe._insert = lambda *parts, **named: moments.around(partial(insert, *parts, **named))
     with connection.execute_wrapper(moments.statement):
         earlier = Conversation.objects.filter(pk=order.get("conversation")).first()
         turn = send_message(user, earlier, order["text"], UUID(order["submission"]))
