@@ -402,7 +402,7 @@ def test_no_card_is_wider_than_its_screen_and_every_target_is_large_enough(
     send(page, "Order two mugs")
     wait_for_card(page)
     small = """selector => [...document.querySelectorAll(selector)].filter(each => {
-        const target = /radio|checkbox/.test(each.type) ? each.labels[0] : each;
+        const target = /radio|checkbox|file/.test(each.type) ? each.labels[0] : each;
         const box = target.getBoundingClientRect();
         return box.width && (box.height < 24 || box.width < 24);
     }).map(each => each.outerHTML)"""
