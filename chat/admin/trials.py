@@ -18,6 +18,7 @@ from automate.policy import Decision
 from automate_llm.redaction import REDACTED
 from chat.arguments import arguments_hash
 from chat.models import CallRecord
+from chat.results.previews import preview_of
 from chat.schema_forms import SchemaForm
 from chat.trials import TrialRefused, run_trial, verdict_on
 
@@ -92,7 +93,7 @@ def _run(
         )
     except TrialRefused as refusal:
         return {"refused": str(refusal)}
-    return {"trial": trial}
+    return {"trial": trial, "preview": preview_of(trial.text)}
 
 
 def _verdict(request: HttpRequest, tool: MCPTool, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -80,9 +80,8 @@ def test_the_pages_own_style_does_not_reach_it(host: Any) -> None:
     assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
 
 
-def test_it_stands_at_the_left_where_people_read_to_the_left(host: Any, settings: Any) -> None:
-    settings.LANGUAGE_CODE = "ar"
-    page = host(viewport={"width": 1000, "height": 700})
+def test_it_stands_at_the_left_where_people_read_to_the_left(host: Any) -> None:
+    page = host(viewport={"width": 1000, "height": 700}, locale="ar")
     page.click(BUTTON)
     chat_in(page)
 
