@@ -1,4 +1,4 @@
-"""The chat over a network that is slow: nothing is sent twice, and the person sees that it goes on."""
+"""The chat over a slow network: nothing is sent twice, and the person sees that it goes on."""
 
 from typing import TYPE_CHECKING, Any
 
