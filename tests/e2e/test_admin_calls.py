@@ -47,7 +47,7 @@ def admin(tabs: Tabs, user: Any, model: Any) -> Any:
     return opened
 
 
-def test_a_tool_is_tried_and_found_in_the_audit(admin: Any, shop: Any) -> None:
+def test_a_tool_is_tried_found_in_the_audit_and_run_again(admin: Any, shop: Any) -> None:
     peer = shop(Offer("order", input_schema=SCHEMA, handler=lambda arguments: {"got": arguments}))
     page = admin(reverse("admin:automate_mcptool_change", args=[MCPTool.objects.get().pk]))
     page.get_by_role("link", name="Try this tool").click()
@@ -67,6 +67,15 @@ def test_a_tool_is_tried_and_found_in_the_audit(admin: Any, shop: Any) -> None:
         page.locator("select[name=action]").select_option("export_csv")
         page.get_by_role("button", name="Go").click()
     assert download.value.suggested_filename.endswith(".csv")
+
+    page.locator("#result_list tbody tr").first.locator("th a").click()
+    page.get_by_role("link", name="Run this call again").click()
+    assert page.get_by_label("Article").input_value() == "MUG"
+    page.get_by_role("button", name="Run the tool").press("Enter")
+    page.get_by_label("Send exactly this").press("Space")
+    page.get_by_role("button", name="Run the tool").press("Enter")
+    page.get_by_role("heading", name="It succeeded").wait_for()
+    assert peer.calls("order") == [{"sku": "MUG", "size": "large"}] * 2
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(375, "dark"), (1440, "light")])
