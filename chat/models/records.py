@@ -1,8 +1,7 @@
 """The audit of tool calls: rows that are added and never changed."""
 
-from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Self
+from typing import Self
 
 from django.conf import settings
 from django.db import models
@@ -10,24 +9,19 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from automate.models import MCPTool
+from automate.models.frozen import Frozen, FrozenQuerySet
 
 from .calls import ToolCall
 
 _DELETED_AT_ONCE = 5_000
 
 
-class CallRecordQuerySet(models.QuerySet["CallRecord"]):
+class CallRecordQuerySet(FrozenQuerySet["CallRecord"]):
+    """Records go by their age alone, all of a time."""
+
     def since(self, moment: datetime) -> Self:
         """Those of this moment and later."""
         return self.filter(created_at__gte=moment)
-
-    def update(self, **fields: Any) -> int:
-        """Never: a record stays as it was written."""
-        raise TypeError("Records of calls are not changed.")
-
-    def delete(self) -> tuple[int, dict[str, int]]:
-        """Never: records go by their age alone, all of a time."""
-        raise TypeError("Records of calls are deleted by their age: use delete_before.")
 
     def delete_before(self, moment: datetime) -> int:
         """Delete all that are older than this, some at a time; returns how many there were."""
@@ -40,7 +34,7 @@ class CallRecordQuerySet(models.QuerySet["CallRecord"]):
             deleted += models.QuerySet.delete(self.filter(pk__in=keys))[0]
 
 
-class CallRecord(models.Model):
+class CallRecord(Frozen):
     """One outcome of a tool call, as it was when it came about.
 
     It stands by itself: conversations, tools and people may go, and what it says of them stays. A
@@ -128,7 +122,7 @@ class CallRecord(models.Model):
         ordering = ["-created_at", "-pk"]
         indexes = [
             models.Index(fields=["tool", "-created_at"], name="chat_record_tool"),
-            # The dashboard reads nothing else of all the calls of a day.
+            # Holds all that the dashboard reads of the last calls.
             models.Index(
                 fields=["created_at", "tool", "outcome", "milliseconds"], name="chat_record_time"
             ),
@@ -145,27 +139,6 @@ class CallRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tool_name} ({self.get_outcome_display()})"
-
-    def save(
-        self,
-        *,
-        force_insert: bool | tuple[models.base.ModelBase, ...] = False,
-        force_update: bool = False,
-        using: str | None = None,
-        update_fields: Iterable[str] | None = None,
-    ) -> None:
-        """Add it.
-
-        Raises:
-            TypeError: it is there already.
-        """
-        if not self._state.adding:
-            raise TypeError("Records of calls are not changed.")
-        super().save(force_insert=force_insert, using=using)
-
-    def delete(self, using: Any = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
-        """Never, see `CallRecordQuerySet.delete`."""
-        raise TypeError("Records of calls are deleted by their age: use delete_before.")
 
 
 class Dashboard(CallRecord):
