@@ -26,7 +26,7 @@ from .arguments import arguments_hash, canonical
 from .events import EventLog
 from .models import Approval, Question, ToolCall, ToolGrant, Turn, TurnEvent
 from .queueing import queue_turn
-from .records import finished
+from .records import record_finished
 from .signals import announce, approval_decided, question_answered
 
 Status = ToolCall.Status
@@ -213,7 +213,7 @@ def _move(call: ToolCall, status: ToolCall.Status, **fields: Any) -> None:
     if not call.move(status, **fields):
         raise AlreadyDecided(_("This call goes on already, or is over."))
     if call.finished:
-        finished(call)
+        record_finished(call)
     _continue(call)
 
 

@@ -15,9 +15,8 @@ from automate.models.reviews import WAITING
 
 from .budgets import today
 from .models import Approval, CallRecord, DailyUsage, Question, Turn, Worker
-from .tool_usage import SENT, WRONG
+from .tool_usage import SENT, USAGE_DAYS, WRONG
 
-USAGE_DAYS = 30
 TOP = 10
 CALL_DAYS = 7
 MOST_CALLS = 10_000

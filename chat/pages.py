@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
@@ -16,6 +16,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from automate.conf import conf
+from automate.days import local_day
 from automate.models import MCPServer, MCPTool
 from automate.secrets import resolve_secret
 from automate_llm.exceptions import SecretUnavailable
@@ -210,7 +211,7 @@ def _cut(found: QuerySet[Conversation], limit: int | None) -> tuple[list[Convers
 
 
 def _period(conversation: Conversation) -> str:
-    day, today = _day(conversation.updated_at), _day(timezone.now())
+    day, today = local_day(conversation.updated_at), local_day(timezone.now())
     if day >= today:
         return _("Today")
     if day == today - timedelta(days=1):
@@ -220,11 +221,6 @@ def _period(conversation: Conversation) -> str:
     if day > today - timedelta(days=30):
         return _("Last 30 days")
     return _("Older")
-
-
-def _day(moment: datetime) -> date:
-    """The day on the person's clock; the site's own times have no zone where `USE_TZ` is off."""
-    return (timezone.localtime(moment) if timezone.is_aware(moment) else moment).date()
 
 
 def suggestions() -> list[Suggestion]:

@@ -28,7 +28,7 @@ _SECRET_NAME = re.compile(
 )
 
 
-def finished(call: ToolCall) -> None:
+def record_finished(call: ToolCall) -> None:
     """Put the outcome that a call has now on record, and tell who listens."""
     record_calls([call])
     announce(call_finished, call)

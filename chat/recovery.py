@@ -12,7 +12,7 @@ from .events import EventLog
 from .logs import logged_with
 from .models import Approval, Message, Question, ToolCall, Turn, TurnEvent, TurnQuerySet
 from .queueing import submit_turn
-from .records import finished
+from .records import record_finished
 from .signals import announce, turn_finished, turn_waiting
 
 logger = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ def close_calls(turn: Turn, log: EventLog) -> None:
                 finished_at=timezone.now(),
             )
             log.append(TurnEvent.Kind.CALL, call=call.pk)
-            finished(call)
+            record_finished(call)
     now = timezone.now()
     Approval.objects.filter(call__turn=turn, status=Approval.Status.WAITING).update(
         status=Approval.Status.WITHDRAWN, decided_at=now
@@ -132,5 +132,5 @@ def _lose(call: ToolCall, log: EventLog) -> bool:
     ):
         return False
     log.append(TurnEvent.Kind.CALL, call=call.pk)
-    finished(call)
+    record_finished(call)
     return True

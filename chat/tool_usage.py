@@ -9,6 +9,7 @@ from django.db.models import Count, F, Q, QuerySet, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
+from automate.days import local_day
 from automate.models import MCPTool
 
 from .models import CallRecord, ToolCall
@@ -51,7 +52,7 @@ class ToolUsage:
 
 def tool_usage(tool: MCPTool) -> ToolUsage:
     """Counted by three queries, none of which reads more than the tool's own records."""
-    today = timezone.localdate() if timezone.is_aware(timezone.now()) else timezone.now().date()
+    today = local_day(timezone.now())
     first = today - timedelta(days=USAGE_DAYS - 1)
     sent = CallRecord.objects.filter(tool=tool, outcome__in=SENT)
     recent = sent.since(timezone.now() - timedelta(days=USAGE_DAYS))

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.urls import NoReverseMatch, reverse
-from django.utils import formats, timezone
+from django.utils import formats
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -18,6 +18,7 @@ from automate.availability import (
     ToolState,
     availability_for,
 )
+from automate.days import local_time
 from automate.policy import Scope
 
 MAX_SHOWN = 200
@@ -137,7 +138,7 @@ def _server_words(known: KnownServer, is_out: bool) -> str:
 
 
 def _date(moment: datetime) -> str:
-    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
+    local = local_time(moment)
     return formats.date_format(local, "DATETIME_FORMAT")
 
 

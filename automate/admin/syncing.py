@@ -15,6 +15,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from automate.days import local_day, local_time
 from automate.models import MCPServer, MCPTool, ServerSync
 from automate.sync_changes import KINDS
 from automate.sync_jobs import begin
@@ -154,6 +155,6 @@ def _under_way_words(state: ServerSync) -> str:
 
 
 def _moment(moment: Any) -> str:
-    local = timezone.localtime(moment)
-    same_day = local.date() == timezone.localdate()
+    local = local_time(moment)
+    same_day = local.date() == local_day(timezone.now())
     return local.strftime("%H:%M:%S") if same_day else date_format(local, "DATETIME_FORMAT")

@@ -11,10 +11,10 @@ from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.timezone import localtime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from automate.days import local_time
 from automate.differences import definition_changes
 from automate.models import MCPTool, MCPToolVersion
 
@@ -172,4 +172,4 @@ def definition_shown(definition: Any) -> SafeString:
 
 
 def _moment(at: Any) -> str:
-    return date_format(localtime(at), "DATETIME_FORMAT")
+    return date_format(local_time(at), "DATETIME_FORMAT")

@@ -17,6 +17,7 @@ from automate.models import MCPServer
 from chat import overview
 from chat.charts import bars
 from chat.models import DailyUsage, Dashboard
+from chat.tool_usage import USAGE_DAYS
 
 from .base import ReadOnlyAdmin
 
@@ -60,7 +61,7 @@ class DashboardAdmin(ReadOnlyAdmin):
             "cost": sum(day.cost for day in days),
             "days": days[::-1],
             "people": overview.usage_by_person() if may_see_people else None,
-            "usage_days": overview.USAGE_DAYS,
+            "usage_days": USAGE_DAYS,
         }
         return TemplateResponse(request, "admin/automate_chat/dashboard.html", context)
 

@@ -7,13 +7,14 @@ are a million rows. This one asks for the first and the last.
 import calendar
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Max, Min
-from django.utils import timezone
 from django.utils.formats import date_format
+
+from automate.days import local_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def date_choices(
     found = changelist.root_queryset.order_by().aggregate(first=Min(field), last=Max(field))
     if found["first"] is None:
         return None
-    first, last = _day(found["first"]), _day(found["last"])
+    first, last = local_day(found["first"]), local_day(found["last"])
     names = [f"{field}__{part}" for part in ("year", "month", "day")]
     year, month, day = (_number(chosen.get(name)) for name in names)
 
@@ -74,10 +75,6 @@ def date_choices(
     return DateChoices(
         back, [choice(date_format(each, "j M"), year, month, each.day) for each in days]
     )
-
-
-def _day(moment: datetime) -> date:
-    return (timezone.localtime(moment) if timezone.is_aware(moment) else moment).date()
 
 
 def _number(sent: Any) -> int | None:

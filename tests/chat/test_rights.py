@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
-from automate.models import MCPPrompt, MCPResource, MCPServer, MCPTool, ToolRule
+from automate.models import MCPPrompt, MCPResource, MCPServer, MCPTool, ServerSync, ToolRule
 from automate.models.versions import MCPToolVersion
 from chat.budgets import today
 from chat.management.commands.create_groups import GROUPS
@@ -49,6 +49,10 @@ def people(db: None) -> dict[str, Any]:
 
 @pytest.fixture
 def rows(ask: Any) -> Mapping[str, Any]:
+    return make_rows(ask)
+
+
+def make_rows(ask: Any) -> Mapping[str, Any]:
     """One row of every model that the admin shows; the conversation is Ann's."""
     server = MCPServer.objects.create(name="Shop", slug="shop", endpoint_url="http://127.0.0.1:1/")
     tool = MCPTool.objects.create(server=server, name="search")
@@ -266,3 +270,17 @@ def test_the_groups_are_made_once_and_keep_what_was_added(db: None, capsys: Any)
     ]
     for name, wanted in GROUPS.items():
         assert Group.objects.get(name=name).permissions.count() >= len(wanted)
+
+
+def test_every_page_of_the_admin_is_shown_where_times_have_no_zone(
+    settings: Any, ask: Any, admin_client: Client
+) -> None:
+    settings.USE_TZ = False
+    rows = make_rows(ask)
+    status = ServerSync.Status.RUNNING
+    now = timezone.now()
+    ServerSync.objects.create(
+        server=rows["mcpserver"], status=status, queued_at=now, started_at=now
+    )
+    shown = {name: answered(admin_client.get(url)) for name, url in admin_addresses(rows)}
+    assert shown == {name: expected(name)[-1] for name in shown}
