@@ -1,5 +1,10 @@
 """What `manage.py check --deploy` says of servers, tools and workers."""
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +19,7 @@ from chat.models import Worker
 
 pytestmark = pytest.mark.django_db
 
+PROJECT = Path(__file__).resolve().parents[2]
 GOOD = {"MODELS": {"default": {"MODEL": "m"}}}
 
 
@@ -88,8 +94,12 @@ def test_workers(settings: Any) -> None:
     assert ids() == file
 
 
-@pytest.mark.django_db(transaction=True)
-def test_without_tables_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(MCPServer._meta, "db_table", "not_there")
-    monkeypatch.setattr(MCPTool._meta, "db_table", "not_there")
-    assert ids() == []
+def test_without_tables_nothing_is_said_of_their_rows(tmp_path: Path) -> None:
+    empty = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path / 'empty.sqlite3'}"}
+    command = [sys.executable, "manage.py", "check", "--deploy"]
+    checked = subprocess.run(
+        command, cwd=PROJECT, env=empty, capture_output=True, text=True, timeout=60
+    )
+    assert (checked.returncode, "Traceback" in checked.stderr) == (0, False), checked.stderr
+    assert "security.W" in checked.stderr
+    assert not re.search(r"automate(_chat)?\.W01", checked.stderr)
