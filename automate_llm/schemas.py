@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from .exceptions import SchemaError
 from .patterns import compile_pattern
+from .strict_json import nested_deeper
 
 MAX_BYTES = 100_000
 MAX_DEPTH = 32
@@ -311,20 +312,6 @@ class _Walk:
         if value != "#":
             _refuse(place, "may have '#' there and nothing else")
         self.reference(value, place, node)
-
-
-def nested_deeper(value: Any, limit: int) -> bool:
-    """Whether arrays and objects stand inside each other in more than `limit` levels."""
-    level = [value]
-    for _depth in range(limit):
-        inner: list[Any] = []
-        for each in level:
-            members = each.values() if type(each) is dict else each
-            inner += [member for member in members if type(member) is dict or type(member) is list]
-        if not inner:
-            return False
-        level = inner
-    return True
 
 
 def _short(value: Any) -> str:

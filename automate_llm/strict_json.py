@@ -35,7 +35,7 @@ def loads(data: bytes) -> Any:
         value = _DECODER.decode(data.removeprefix(_UTF8_MARK).decode(errors="surrogatepass"))
     except (ValueError, RecursionError):
         raise ProtocolError("The server's answer is not JSON.", may_have_run=True) from None
-    if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
+    if data.count(b"{") + data.count(b"[") > MAX_DEPTH and nested_deeper(value, MAX_DEPTH):
         raise LimitExceeded(
             f"The server's answer is nested deeper than {MAX_DEPTH}.", may_have_run=True
         )
@@ -103,9 +103,10 @@ def _elements(data: bytes) -> int:
     return data.count(b",") + data.count(b"{") + data.count(b"[")
 
 
-def _deeper_than(value: Any, depth: int) -> bool:
+def nested_deeper(value: Any, limit: int) -> bool:
+    """Whether arrays and objects stand inside this one in more than `limit` levels, itself one."""
     level = [value]
-    for _ in range(depth):
+    for _ in range(limit):
         level = [
             inner
             for item in level

@@ -20,7 +20,8 @@ from .evaluation import Evaluation, Program
 from .exceptions import InvalidArguments, SchemaError, UncheckableArguments
 from .patterns import MAX_SUBJECT, Clock, TooLong, TooSlow
 from .problems import sentence
-from .schemas import ENCODE, NUL, canonical_bytes, examine, nested_deeper
+from .schemas import ENCODE, NUL, canonical_bytes, examine
+from .strict_json import nested_deeper
 
 MAX_ARGUMENTS = 1_000_000
 MAX_DEPTH = 64

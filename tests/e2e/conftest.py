@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.chat.conftest import _no_work_goes_on, executor, model, shop, user  # noqa: F401
+from tests.chat.deciding import ordering
+from tests.servers.scripted_model import calls, text
 from tests.servers.site import Site
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
+
+MUG = {"sku": "MUG", "count": 2}
+"""What an order in the shop wants."""
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 ARGUMENTS = (
@@ -135,3 +140,17 @@ def send() -> Callable[["Page", str], None]:
         page.wait_for_selector(f".turn:nth-child({turns + 1})")
 
     return type_and_enter
+
+
+@pytest.fixture
+def shopping(model: Any, shop: Any) -> Any:  # noqa: F811
+    """A shop whose tool asks, and a model that orders so many times."""
+
+    def begin(offer: Any = None, arguments: Any = MUG, times: int = 1) -> Any:
+        offer = offer or ordering()
+        server = shop(offer)
+        turn = [calls((f"shop__{offer.name}", arguments)), text("All done.")]
+        model(turn * times, APPROVAL_DEFAULT="ask")
+        return server
+
+    return begin

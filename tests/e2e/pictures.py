@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from .conftest import Tabs
-from .every_page import EVERY_PAGE, rows_of_every_page
+from .every_page import EVERY_PAGE
+from .every_page_rows import rows_of_every_page
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

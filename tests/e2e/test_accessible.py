@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .conftest import Tabs
-from .every_page import EVERY_PAGE, rows_of_every_page
+from .every_page import EVERY_PAGE
+from .every_page_rows import rows_of_every_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -11,7 +11,7 @@ from tests.servers.mcp_sdk import Offer
 from tests.servers.scripted_model import calls, text
 
 from .conftest import Tabs
-from .every_page import rows_of_every_page
+from .every_page_rows import rows_of_every_page
 from .test_chat import until, wait_for_answer, words
 
 if TYPE_CHECKING:

@@ -33,6 +33,11 @@ def wait_for_answer(page: "Page") -> None:
     page.wait_for_selector("[data-activity]", state="hidden")
 
 
+def wait_for_card(page: "Page") -> None:
+    page.wait_for_selector(".call-waiting[open] .ask-form")
+    page.wait_for_selector("[data-activity][data-state=waiting]")
+
+
 def until(condition: Callable[[], Any]) -> None:
     """Wait for a condition; the pages' policy lets no test wait in the browser."""
     end = time.monotonic() + 15

@@ -21,8 +21,8 @@ from tests.chat.deciding import (
 from tests.servers.scripted_model import calls, text
 from tests.servers.site import Site
 
-from .conftest import Tabs
-from .test_chat import PHONE, until, wait_for_answer, words
+from .conftest import MUG, Tabs
+from .test_chat import until, wait_for_answer, wait_for_card, words
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -30,27 +30,6 @@ if TYPE_CHECKING:
     Send = Callable[[Page, str], None]
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-MUG = {"sku": "MUG", "count": 2}
-
-
-@pytest.fixture
-def shopping(model: Any, shop: Any) -> Any:
-    """A shop whose tool asks, and a model that orders so many times."""
-
-    def begin(offer: Any = None, arguments: Any = MUG, times: int = 1) -> Any:
-        offer = offer or ordering()
-        server = shop(offer)
-        turn = [calls((f"shop__{offer.name}", arguments)), text("All done.")]
-        model(turn * times, APPROVAL_DEFAULT="ask")
-        return server
-
-    return begin
-
-
-def wait_for_card(page: "Page") -> None:
-    page.wait_for_selector(".call-waiting[open] .ask-form")
-    page.wait_for_selector("[data-activity][data-state=waiting]")
 
 
 def active(page: "Page") -> str:
@@ -393,47 +372,6 @@ def test_what_is_typed_stays_while_another_call_goes_on(
     assert server.calls() == [{"sku": "MUG", "count": 1}, note]
 
 
-@pytest.mark.parametrize("width", [320, 375, 1440])
-def test_no_card_is_wider_than_its_screen_and_every_target_is_large_enough(
-    tabs: Tabs, shopping: Any, send: "Send", width: int
-) -> None:
-    shopping(arguments={"sku": "M" * 300, "count": 2})
-    page = tabs.open(viewport={"width": width, "height": 800})
-    send(page, "Order two mugs")
-    wait_for_card(page)
-    small = """selector => [...document.querySelectorAll(selector)].filter(each => {
-        const target = /radio|checkbox|file/.test(each.type) ? each.labels[0] : each;
-        const box = target.getBoundingClientRect();
-        return box.width && (box.height < 24 || box.width < 24);
-    }).map(each => each.outerHTML)"""
-
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate(small, "main :is(button, input, textarea, select, a, summary)") == []
-    page.goto(page.url.split("/chat/")[0] + "/chat/inbox/")
-    page.wait_for_selector(".ask-form")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate(small, "main :is(button, input, textarea, select, a, summary)") == []
-
-
-def test_on_a_phone_the_beginning_of_what_is_asked_is_in_sight(
-    tabs: Tabs, shopping: Any, send: "Send"
-) -> None:
-    shopping()
-    page = tabs.open(**PHONE)
-    send(page, "Order two mugs")
-    wait_for_card(page)
-    place = """() => {
-        const edge = selector => document.querySelector(selector).getBoundingClientRect().top;
-        return edge(".call-asks summary") - edge("#scroll");
-    }"""
-
-    until(lambda: 0 <= page.evaluate(place) < 100)
-    page.tap("text=Allow once")
-    wait_for_answer(page)
-
-    until(lambda: not page.locator("#jump").is_visible())
-
-
 def test_decisions_work_under_wsgi(
     chromium: Any, live_server: Any, user: Any, client: Any, shopping: Any, send: "Send"
 ) -> None:
@@ -452,12 +390,3 @@ def test_decisions_work_under_wsgi(
 
         assert words(page, ".turn .markdown:not(:empty)") == "All done."
         assert server.calls() == [MUG]
-
-
-def test_the_documents_of_the_api_load_nothing_from_elsewhere(tabs: Tabs, settings: Any) -> None:
-    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "ninja"]
-    settings.AUTOMATE = {"API_DOCS": True}
-    page = tabs.open()
-
-    page.goto(tabs.site.url + "/chat/api/docs")
-    page.wait_for_selector('[data-path="/chat/api/approvals/{approval_id}/approve"]')

@@ -18,7 +18,7 @@ from chat.files import keep_row
 from chat.models import Approval, Attachment, Conversation, Message, Question, Turn, TurnEvent
 
 from .conftest import Tabs
-from .every_page import add_call, add_message, add_turn
+from .every_page_rows import add_call, add_message, add_turn
 from .payloads import payloads
 
 if TYPE_CHECKING:
