@@ -8,6 +8,8 @@ from typing import Self
 
 import uvicorn
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 
 class Site:
@@ -26,7 +28,7 @@ class Site:
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         config = uvicorn.Config(
-            ASGIStaticFilesHandler(application),
+            _Files(application),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -52,6 +54,21 @@ class Site:
 
     def _serve(self) -> None:
         asyncio.run(self._server.serve([self._listener]))
+
+
+class _Files(ASGIStaticFilesHandler):
+    """Closes a file that a browser asked for and then no longer wanted.
+
+    Django cancels such an answer; while a thread still opens its file, nobody would close it.
+    """
+
+    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
+        answer = asyncio.ensure_future(super().get_response_async(request))
+        try:
+            return await asyncio.shield(answer)
+        except asyncio.CancelledError:
+            answer.add_done_callback(lambda done: done.result().close())
+            raise
 
 
 class _Server(uvicorn.Server):
