@@ -97,6 +97,35 @@ _later: CompiledQuery[tuple[int, str, dict[str, Any]]] = CompiledQuery(
 def events_of_many(wanted: Sequence[tuple[UUID, int]]) -> dict[int, list[LogLine]]:
     """For turns and numbers, what `events_after` gives for each, by its place; by one statement."""
     connection = connections[router.db_for_read(TurnEvent)]
+    is_postgres = connection.vendor == "postgresql"
+    sql, values = (_by_each_turn if is_postgres else _by_join)(wanted, connection)
+    found: defaultdict[int, list[LogLine]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        for place, seq, kind, raw in cursor.fetchall():
+            data = json.loads(raw) if isinstance(raw, str | bytes) else raw
+            found[place].append(LogLine(seq, kind, data))
+    return found
+
+
+def _by_each_turn(wanted: Sequence[tuple[UUID, int]], connection: Any) -> tuple[str, list[Any]]:
+    """One look into the index for each turn, which PostgreSQL would not choose by itself.
+
+    It expects one in three events to be new, so that it reads the whole table and joins: 10 ms in
+    place of 2 for 200 turns and 40,000 events. `OFFSET 0` keeps it from making a join of this.
+    """
+    table = connection.ops.quote_name(TurnEvent._meta.db_table)
+    sql = (
+        "SELECT wanted.place - 1, event.seq, event.kind, event.data "  # noqa: S608 # own names
+        "FROM unnest(%s::uuid[], %s::int[]) WITH ORDINALITY AS wanted (turn_key, seen, place), "
+        f"LATERAL (SELECT seq, kind, data FROM {table} "
+        "WHERE turn_id = wanted.turn_key AND seq > wanted.seen OFFSET 0) event "
+        "ORDER BY wanted.place, event.seq"
+    )
+    return sql, [[turn_id for turn_id, _ in wanted], [seq for _, seq in wanted]]
+
+
+def _by_join(wanted: Sequence[tuple[UUID, int]], connection: Any) -> tuple[str, list[Any]]:
     turn = TurnEvent._meta.get_field("turn")
     key = "CAST(%s AS UUID)" if connection.features.has_native_uuid_field else "%s"
     places = ", ".join([f"(%s, {key}, %s)"] * len(wanted))
@@ -104,16 +133,10 @@ def events_of_many(wanted: Sequence[tuple[UUID, int]]) -> dict[int, list[LogLine
     for place, (turn_id, seq) in enumerate(wanted):
         values += place, turn.get_db_prep_value(turn_id, connection), seq
     table = connection.ops.quote_name(TurnEvent._meta.db_table)
-    found: defaultdict[int, list[LogLine]] = defaultdict(list)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"WITH wanted (place, turn_key, seen) AS (VALUES {places}) "  # noqa: S608 # own names and placeholders
-            "SELECT wanted.place, event.seq, event.kind, event.data FROM wanted "
-            f"JOIN {table} event ON event.turn_id = wanted.turn_key AND event.seq > wanted.seen "
-            "ORDER BY wanted.place, event.seq",
-            values,
-        )
-        for place, seq, kind, raw in cursor.fetchall():
-            data = json.loads(raw) if isinstance(raw, str | bytes) else raw
-            found[place].append(LogLine(seq, kind, data))
-    return found
+    sql = (
+        f"WITH wanted (place, turn_key, seen) AS (VALUES {places}) "  # noqa: S608 # own names and placeholders
+        "SELECT wanted.place, event.seq, event.kind, event.data FROM wanted "
+        f"JOIN {table} event ON event.turn_id = wanted.turn_key AND event.seq > wanted.seen "
+        "ORDER BY wanted.place, event.seq"
+    )
+    return sql, values

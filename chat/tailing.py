@@ -17,6 +17,8 @@ from contextlib import contextmanager
 
 from django.db import close_old_connections, connections
 
+from automate_llm.garbage import sparing_collector
+
 from .events import events_of_many
 from .frames import Batch, TurnReader
 from .models import Turn
@@ -25,9 +27,9 @@ from .wake_ups import POLL_SECONDS, wake_ups
 logger = logging.getLogger(__name__)
 
 READERS = 4
-LONGEST_PAUSE = 0.1
-AT_ONCE = 500
-"""Streams in one statement."""
+LONGEST_PAUSE = 0.03
+AT_ONCE = 200
+"""Streams in one statement, so that the first of them need not wait for a thousand others."""
 
 
 class Follower:
@@ -82,7 +84,8 @@ class Tail:
                     self._thread.start()
                 self._news.notify()
             try:
-                yield
+                with sparing_collector:
+                    yield
             finally:
                 with self._news:
                     self._followers.discard(follower)

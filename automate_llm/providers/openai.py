@@ -16,6 +16,7 @@ from openai import APIError, Omit, OpenAI, Stream
 
 from automate_llm.cancellation import Cancellation
 from automate_llm.exceptions import ModelCancelled, ModelError, ModelRefused
+from automate_llm.garbage import sparing_collector
 from automate_llm.providers import failures, reader
 from automate_llm.providers.alarms import Alarms
 from automate_llm.providers.base import (
@@ -131,7 +132,8 @@ class OpenAIProvider:
         crowd.enter()
         client.line.carry(interruption)
         try:
-            yield from self._events(client, request, interruption, on_text)
+            with sparing_collector:
+                yield from self._events(client, request, interruption, on_text)
         except ModelError:
             _raise_if_fired(interruption)
             raise
