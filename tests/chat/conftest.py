@@ -17,6 +17,7 @@ from chat.executors import stop_executor
 from chat.models import Turn
 from chat.submission import send_message
 from chat.wake_ups import wake_ups
+from tests.servers.redis import BINARY, RedisServer
 from tests.servers.scripted_model import Script, ScriptedModel
 
 if TYPE_CHECKING:
@@ -128,3 +129,20 @@ def executor(monkeypatch: pytest.MonkeyPatch) -> HeldExecutor:
     for user in ("queueing", "views", "streams", "api_door"):
         monkeypatch.setattr(f"chat.{user}.executor", lambda: held)
     return held
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    if BINARY is None:
+        pytest.skip("redis-server is not installed")
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["redis", *(["postgres"] if connection.vendor == "postgresql" else [])])
+def carried(request: pytest.FixtureRequest, settings: Any) -> str:
+    """Each way that carries wake-ups to other processes, set for this site."""
+    way: str = request.param
+    url = request.getfixturevalue("redis_server").url if way == "redis" else ""
+    settings.AUTOMATE = {**settings.AUTOMATE, "WAKE_UPS": way, "REDIS_URL": url}
+    return way

@@ -1,7 +1,5 @@
 """Daily budgets: counted over all workers, checked before each request, refused in words."""
 
-import subprocess
-import sys
 import threading
 from datetime import date
 from decimal import Decimal
@@ -226,32 +224,6 @@ def test_threads_that_begin_a_day_together_lose_no_token(user: Any) -> None:
         thread.join(60)
 
     assert used(user) == (480, 320, Decimal("0.000160"))
-
-
-@pytest.mark.django_db(transaction=True)
-def test_processes_that_begin_a_day_together_lose_no_token(user: Any) -> None:
-    command = [sys.executable, "-m", "tests.chat.counting_process"]
-    name = str(connection.settings_dict["NAME"])
-    processes = [
-        subprocess.Popen(
-            [*command, name, str(user.pk)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(3)
-    ]
-    for each in processes:
-        assert each.stdout is not None and each.stdout.readline() == "READY\n"
-    for each in processes:
-        assert each.stdin is not None
-        each.stdin.write("go\n")
-        each.stdin.flush()
-    for each in processes:
-        each.communicate(timeout=60)
-
-    assert [each.returncode for each in processes] == [0, 0, 0]
-    assert used(user) == (300, 150, Decimal("0.000300"))
 
 
 def test_the_admin_lists_days_with_the_totals_of_what_is_listed(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .test_children import closed_by_peer
+from tests.demo.test_children import closed_by_peer
 
 PROJECT = Path(__file__).parents[2]
 LAST_LINE = "Ctrl-C ends it."

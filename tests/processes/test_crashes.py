@@ -26,11 +26,10 @@ from chat.engine import run_turn
 from chat.models import Conversation, Message, Summary, ToolCall, Turn, TurnEvent
 from chat.recovery import recover_abandoned
 from chat.submission import send_message
+from tests.chat.strict_api import problems_of
 from tests.conftest import NO_SKIPS
 from tests.servers.rest import RestServer
 from tests.servers.scripted_model import Reply, Request, calls, status, text
-
-from .strict_api import problems_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -41,7 +40,7 @@ class DyingProcess:
     """Runs turns in another process; says by which signal it died, 0 where it did not."""
 
     def __init__(self) -> None:
-        command = [sys.executable, "-m", "tests.chat.dying_process"]
+        command = [sys.executable, "-m", "tests.processes.dying_process"]
         self._process = subprocess.Popen(
             [*command, str(connection.settings_dict["NAME"])],
             stdin=subprocess.PIPE,

@@ -1,6 +1,6 @@
 """A process that counts a hundred requests of one person on one day, when it is told to.
 
-    python -m tests.chat.counting_process DATABASE USER
+    python -m tests.processes.counting_process DATABASE USER
 
 It prints `READY`, and begins at a line on its standard input.
 """
