@@ -1,5 +1,6 @@
 """Fixtures for every test: real peers over loopback HTTP, each stopped at the test's end."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -43,6 +44,15 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     for file in files[mine:] + files[:mine]:
         with suppress(Exception, pytest.skip.Exception):
             import_module(".".join(file.relative_to(root).with_suffix("").parts))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let the garbage collector look at what is new more seldom, and at everything hardly ever.
+
+    By now there are half a million objects that stay, and each whole pass goes over all of them.
+    With Python's own thresholds the quick suite took 6 s longer, and 18 s more of the processors.
+    """
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.hookimpl(wrapper=True)
