@@ -95,6 +95,11 @@ class Settings:
     take `env` (values may be references as in `auth_secret_ref`) and `cwd`. Only here, never in a
     row, because whoever names a command can run anything."""
 
+    SECRET_REFERENCES: tuple[str, ...] = ("env:*", "file:*")
+    """References that the row of a server may hold, as patterns (`env:MCP_*`), because whoever may
+    edit servers can have what they refer to sent to a server of theirs. Keys of the site itself
+    are never sent, unless their reference stands here in full."""
+
     MCP_REGISTRY_URL: str = "https://registry.modelcontextprotocol.io"
     """The MCP registry that the admin searches for servers; empty: none. Nothing is sent there but
     what is searched for, and only when somebody searches."""

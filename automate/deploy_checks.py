@@ -6,6 +6,7 @@ automate.W012  a server has a private address that MCP_PRIVATE_HOSTS does not li
 automate.W013  an entry of MCP_PRIVATE_HOSTS is used by no server
 automate.W014  an entry of MCP_PRIVATE_HOSTS opens every port of a host
 automate.W015  tools may be called whose definition nobody has reviewed
+automate.W016  a server's secret may be any environment variable, or any file
 
 Where there is no database yet, as in the build of an image, nothing is said.
 """
@@ -53,9 +54,10 @@ def check_reviews(
 
 
 def _servers() -> Iterator[CheckMessage]:
-    used = set()
+    used: set[str] = set()
+    found = list(MCPServer.objects.order_by("slug"))
     listed = {_plain(entry): entry for entry in conf().MCP_PRIVATE_HOSTS}
-    for server in MCPServer.objects.order_by("slug"):
+    for server in found:
         if is_raw_secret(server.auth_secret_ref):
             yield Warning(
                 f"The secret of the MCP server {server.slug!r} lies in the database as it is.",
@@ -82,6 +84,19 @@ def _servers() -> Iterator[CheckMessage]:
                 id="automate.W012",
             )
     yield from _wide(listed, used)
+    if found:
+        yield from _any_secret()
+
+
+def _any_secret() -> Iterator[CheckMessage]:
+    wide = [each for each in conf().SECRET_REFERENCES if each in ("*", "env:*", "file:*")]
+    if wide:
+        yield Warning(
+            f"AUTOMATE['SECRET_REFERENCES'] allows {' and '.join(map(repr, wide))}, so that whoever "
+            "may edit servers can have nearly every secret of this machine sent to one of theirs.",
+            hint="Name what is meant for servers, as in ['env:MCP_*', 'file:/run/secrets/mcp_*'].",
+            id="automate.W016",
+        )
 
 
 def _reviews() -> Iterator[CheckMessage]:

@@ -1,11 +1,20 @@
 """References to secrets, and the one place where they become values."""
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
+
+from django.conf import settings
 
 from automate_llm.exceptions import SecretUnavailable
 
+from .conf import conf
+
 _MAX_FILE_BYTES = 16_384
+_SHORTEST_KEY = 8
+"""Characters; a shorter one stands by chance in what is no secret of the site."""
 _REFERENCES = ("env:", "file:")
 
 
@@ -25,15 +34,45 @@ def resolve_secret(reference: str) -> str:
     return value
 
 
-def resolve_private_key(reference: str) -> str:
-    """The private key (PEM) that `env:NAME` or `file:PATH` refers to.
+def resolve_server_secret(reference: str) -> str:
+    """The secret that a server's row refers to, which will be sent to that server.
 
     Raises:
-        SecretUnavailable: the variable or file is missing or empty, or this is no reference.
+        SecretUnavailable: as `resolve_secret` does; or `SECRET_REFERENCES` does not allow it, or it
+            is a key of the site itself.
+    """
+    if not is_allowed(reference):
+        raise SecretUnavailable(_not_allowed(reference))
+    secret = resolve_secret(reference)
+    if reference not in conf().SECRET_REFERENCES and any(key in secret for key in _own_keys()):
+        raise SecretUnavailable(
+            f"{masked_secret(reference)} holds a key of this site itself, which is sent to no "
+            "server. Give the server a secret of its own, or write the reference in full into "
+            "AUTOMATE['SECRET_REFERENCES']."
+        )
+    return secret
+
+
+def resolve_private_key(reference: str) -> str:
+    """The private key (PEM) that `env:NAME` or `file:PATH` of a server's row refers to.
+
+    Raises:
+        SecretUnavailable: the variable or file is missing or empty, or this is no reference, or
+            `SECRET_REFERENCES` does not allow it.
     """
     if is_raw_secret(reference):
         raise SecretUnavailable("A private key is given as env:VAR_NAME or file:/path only.")
+    if not is_allowed(reference):
+        raise SecretUnavailable(_not_allowed(reference))
     return _read(reference)[1]
+
+
+def is_allowed(reference: str) -> bool:
+    """Whether the row of a server may hold this reference; a secret itself it may."""
+    patterns = conf().SECRET_REFERENCES
+    return not reference.startswith(_REFERENCES) or any(
+        fnmatchcase(reference, pattern) for pattern in patterns
+    )
 
 
 def is_raw_secret(reference: str) -> bool:
@@ -54,11 +93,36 @@ def authentication_headers(auth_type: str, header_name: str, reference: str) -> 
     """
     match auth_type:
         case "bearer":
-            return {"Authorization": f"Bearer {resolve_secret(reference)}"}
+            return {"Authorization": f"Bearer {resolve_server_secret(reference)}"}
         case "api_key":
-            return {header_name: resolve_secret(reference)}
+            return {header_name: resolve_server_secret(reference)}
         case _:
             return {}
+
+
+def _not_allowed(reference: str) -> str:
+    return (
+        f"AUTOMATE['SECRET_REFERENCES'] in the site's settings does not allow {reference!r} to "
+        "servers. Add it there, or change the server's secret."
+    )
+
+
+def _own_keys() -> Iterator[str]:
+    """The keys of the site that are known, as far as they can be had."""
+    found = [
+        settings.SECRET_KEY,
+        *settings.SECRET_KEY_FALLBACKS,
+        settings.EMAIL_HOST_PASSWORD,
+        *(database.get("PASSWORD") for database in settings.DATABASES.values()),
+    ]
+    references = [*conf().ENCRYPTION_KEYS]
+    references += [entry["API_KEY"] for entry in conf().MODELS.values() if entry.get("API_KEY")]
+    for reference in references:
+        with suppress(SecretUnavailable):
+            found.append(resolve_secret(reference))
+    for key in found:
+        if isinstance(key, str) and len(key) >= _SHORTEST_KEY:
+            yield key
 
 
 def _read(reference: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from .conf import conf
+from .secrets import is_allowed
 from .stdio import PREFIX
 
 # RFC 9110, section 5.6.2: a field name is a token.
@@ -77,6 +78,7 @@ def validate_secret_reference(value: str) -> None:
     if separator and kind in ("env", "file"):
         if not name.strip() or "\0" in name:
             raise ValidationError(_("Put a name after the colon, as in env:SHOP_TOKEN."), "name")
+        _validate_allowed(value)
     elif not (value.isascii() and value.isprintable()):
         raise ValidationError(_("This has characters that no header may carry."), "characters")
     elif value.lower().startswith("bearer "):
@@ -88,6 +90,18 @@ def validate_key_reference(value: str) -> None:
     kind, separator, name = value.partition(":")
     if not separator or kind not in ("env", "file") or not name.strip() or "\0" in name:
         raise ValidationError(_("Write env:VAR_NAME or file:/path."), code="reference")
+    _validate_allowed(value)
+
+
+def _validate_allowed(reference: str) -> None:
+    if not is_allowed(reference):
+        raise ValidationError(
+            _(
+                "AUTOMATE['SECRET_REFERENCES'] in the site's settings does not allow this "
+                "reference to servers."
+            ),
+            code="reference",
+        )
 
 
 def validate_issuer(value: str) -> None:

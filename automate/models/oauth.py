@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from automate.encryption import opened, sealed
-from automate.secrets import resolve_private_key, resolve_secret
+from automate.secrets import resolve_private_key, resolve_server_secret
 from automate.token_store import token_in
 from automate.validators import (
     validate_issuer,
@@ -133,7 +133,7 @@ class MCPServerOAuth(models.Model):
         return OAuthConfig(
             grant=grant,
             client_id=self.client_id,
-            client_secret=resolve_secret(secret) if secret else "",
+            client_secret=resolve_server_secret(secret) if secret else "",
             private_key=resolve_private_key(key) if key else "",
             client_authentication=cast(ClientAuthentication | None, method),
             issuer=self.issuer,

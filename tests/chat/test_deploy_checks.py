@@ -20,7 +20,7 @@ from chat.models import Worker
 pytestmark = pytest.mark.django_db
 
 PROJECT = Path(__file__).resolve().parents[2]
-GOOD = {"MODELS": {"default": {"MODEL": "m"}}}
+GOOD = {"MODELS": {"default": {"MODEL": "m"}}, "SECRET_REFERENCES": ("env:MCP_*",)}
 
 
 def said(**automate: Any) -> list[tuple[str, str]]:
@@ -59,6 +59,16 @@ def test_a_site_without_servers_is_not_spoken_of() -> None:
 def test_addresses(url: str, hosts: tuple[str, ...], expected: list[str]) -> None:
     add_server(url)
     assert ids(MCP_PRIVATE_HOSTS=hosts) == expected
+
+
+@pytest.mark.parametrize("wide", ["*", "env:*", "file:*"])
+def test_references_to_any_secret_are_spoken_of_where_there_are_servers(wide: str) -> None:
+    assert ids(SECRET_REFERENCES=("env:MCP_*", wide)) == []
+    add_server("https://mcp.example.com/mcp")
+
+    [(found, words)] = said(SECRET_REFERENCES=("env:MCP_*", wide))
+
+    assert found == "automate.W016" and repr(wide) in words and "env:MCP_*" not in words
 
 
 def test_a_server_that_is_off_has_only_its_secret_spoken_of() -> None:
