@@ -92,8 +92,8 @@ def _any_secret() -> Iterator[CheckMessage]:
     wide = [each for each in conf().SECRET_REFERENCES if each in ("*", "env:*", "file:*")]
     if wide:
         yield Warning(
-            f"AUTOMATE['SECRET_REFERENCES'] allows {' and '.join(map(repr, wide))}, so that whoever "
-            "may edit servers can have nearly every secret of this machine sent to one of theirs.",
+            f"AUTOMATE['SECRET_REFERENCES'] allows {' and '.join(map(repr, wide))}, so that those "
+            "who may edit servers can have nearly every secret here sent to one of theirs.",
             hint="Name what is meant for servers, as in ['env:MCP_*', 'file:/run/secrets/mcp_*'].",
             id="automate.W016",
         )
