@@ -12,7 +12,7 @@ from chat import pages
 from chat.downloads import text_as_file
 from chat.models import ToolCall
 from chat.security import chat_page
-from chat.views import history_context
+from chat.views.conversations import history_context
 
 from .answers import Answer, answer_of, json_of
 from .opened import Opened

@@ -126,7 +126,7 @@ class HeldExecutor:
 @pytest.fixture
 def executor(monkeypatch: pytest.MonkeyPatch) -> HeldExecutor:
     held = HeldExecutor()
-    for user in ("queueing", "views", "streams", "api_door"):
+    for user in ("queueing", "views.conversations", "streams", "api.door"):
         monkeypatch.setattr(f"chat.{user}.executor", lambda: held)
     return held
 

@@ -29,7 +29,7 @@ def person(user: Any, client: Client) -> Client:
 def atomic_requests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every request is one transaction, and a real executor runs the turns."""
     pool = ThreadExecutor()
-    for user in ("queueing", "views", "streams"):
+    for user in ("queueing", "views.conversations", "streams"):
         monkeypatch.setattr(f"chat.{user}.executor", lambda: pool)
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
     yield

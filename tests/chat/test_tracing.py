@@ -285,7 +285,7 @@ def test_where_tracing_is_off_opentelemetry_is_not_imported() -> None:
     program = """
 import sys, django
 django.setup()
-import chat.engine, chat.submission, chat.views
+import chat.engine, chat.submission, chat.views.conversations
 from automate.conf import conf
 from chat.tracing import tracer
 assert tracer(conf()).trace_parent() == ""

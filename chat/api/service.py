@@ -23,12 +23,13 @@ from automate.policy import Scope
 from automate_llm import strict_json
 from automate_llm.exceptions import AutomateError
 from automate_llm.values import InputAnswer
+from chat import decisions, pages, submission, waiting
+from chat.models import Approval, Conversation, Question, ToolCall, ToolGrant
 
-from . import decisions, pages, submission, waiting
-from .api_conversations import router as conversations
-from .api_tools import ToolsOut
-from .api_turns import router as turns
-from .api_values import (
+from .conversations import router as conversations
+from .tools import ToolsOut
+from .turns import router as turns
+from .values import (
     ERRORS,
     AnswerIn,
     ApprovalIn,
@@ -38,7 +39,6 @@ from .api_values import (
     OutcomeIn,
     WaitingOut,
 )
-from .models import Approval, Conversation, Question, ToolCall, ToolGrant
 
 
 class StrictParser(Parser):

@@ -9,14 +9,15 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django_htmx.http import reswap, retarget
 from django_htmx.middleware import HtmxDetails
 
-from . import pages
-from .branching import edit_message, own_message, regenerate_turn, show_turn
-from .forms import MessageForm, StepForm, SubmissionForm
-from .models import Message, Turn
-from .rendering import visible_text
-from .security import chat_page
-from .submission import TurnInProgress, continue_turn, in_progress
-from .views import begun, history_context, owned_turn, refused, to_conversation
+from chat import pages
+from chat.branching import edit_message, own_message, regenerate_turn, show_turn
+from chat.forms import MessageForm, StepForm, SubmissionForm
+from chat.models import Message, Turn
+from chat.rendering import visible_text
+from chat.security import chat_page
+from chat.submission import TurnInProgress, continue_turn, in_progress
+
+from .conversations import begun, history_context, owned_turn, refused, to_conversation
 
 REFUSALS = (ValidationError, TurnInProgress)
 """Why nothing may begin now, with words for the person."""

@@ -13,13 +13,13 @@ from django_htmx.http import reswap, retarget, trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
 from automate_llm.values import InputAnswer
+from chat import decisions, pages, waiting
+from chat.forms import ReasonForm
+from chat.models import Approval, Question, ToolCall, ToolGrant
+from chat.security import chat_page
+from chat.waiting import Refusal
 
-from . import decisions, pages, waiting
-from .forms import ReasonForm
-from .models import Approval, Question, ToolCall, ToolGrant
-from .security import chat_page
-from .views import conversation_page, history_context
-from .waiting import Refusal
+from .conversations import conversation_page, history_context
 
 DENY = "deny"
 OUTCOMES = ("done", "failed", "again", "unknown")

@@ -20,15 +20,15 @@ from django_htmx.http import (
 )
 from django_htmx.middleware import HtmxDetails
 
-from . import pages
-from .executors import executor
-from .forms import MessageForm
-from .left_out import parsed, written
-from .models import Conversation, Turn
-from .security import chat_page
-from .submission import TurnInProgress, send_message, stop_turn
-from .uploads import received, takes_attachments
-from .waiting import Refusal
+from chat import pages
+from chat.executors import executor
+from chat.forms import MessageForm
+from chat.left_out import parsed, written
+from chat.models import Conversation, Turn
+from chat.security import chat_page
+from chat.submission import TurnInProgress, send_message, stop_turn
+from chat.uploads import received, takes_attachments
+from chat.waiting import Refusal
 
 logger = logging.getLogger(__name__)
 

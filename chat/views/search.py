@@ -5,10 +5,11 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 from django_htmx.middleware import HtmxDetails
 
-from .search import RESULTS, search
-from .search.base import MAX_CHARACTERS
-from .security import chat_page
-from .views import history_context
+from chat.search import RESULTS, search
+from chat.search.base import MAX_CHARACTERS
+from chat.security import chat_page
+
+from .conversations import history_context
 
 
 @require_GET

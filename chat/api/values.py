@@ -12,10 +12,11 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from ninja import Field, Schema
 
-from .api_tools import LeftOutIn
-from .attachments import Upload
-from .models import Approval, Attachment, Message, Question, ToolCall, ToolGrant, Turn
-from .rendering import visible_text
+from chat.attachments import Upload
+from chat.models import Approval, Attachment, Message, Question, ToolCall, ToolGrant, Turn
+from chat.rendering import visible_text
+
+from .tools import LeftOutIn
 
 
 class ErrorOut(Schema):

@@ -8,11 +8,12 @@ from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Field, Query, Router, Schema
 
-from . import filing
-from .api_values import ERRORS
-from .models import Conversation
-from .rendering import visible_text
-from .search import Hit, search
+from chat import filing
+from chat.models import Conversation
+from chat.rendering import visible_text
+from chat.search import Hit, search
+
+from .values import ERRORS
 
 router = Router()
 

@@ -6,8 +6,7 @@ from ninja import Field, Schema
 
 from automate.availability import Availability, KnownServer
 from automate.policy import Scope
-
-from .left_out import scope_of
+from chat.left_out import scope_of
 
 
 class LeftOutIn(Schema):

@@ -13,9 +13,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
 from automate.conf import conf
-
-from .executors import executor
-from .security import CONTENT_SECURITY_POLICY
+from chat.executors import executor
+from chat.security import CONTENT_SECURITY_POLICY
 
 DOCUMENTS = ("docs", "openapi.json")
 
@@ -40,7 +39,7 @@ def api(request: HttpRequest, path: str) -> HttpResponseBase:
 
 @cache
 def _resolver() -> URLResolver:
-    from .api import api as loaded
+    from .service import api as loaded
 
     patterns, _app, _namespace = loaded.urls
     return URLResolver(RegexPattern(""), patterns)

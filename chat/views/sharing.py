@@ -12,11 +12,12 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from . import sharing
-from .downloads import given
-from .models import Share
-from .security import View, chat_page, strict_content
-from .views import history_context, owned_conversation
+from chat import sharing
+from chat.downloads import given
+from chat.models import Share
+from chat.security import View, chat_page, strict_content
+
+from .conversations import history_context, owned_conversation
 
 P = ParamSpec("P")
 

@@ -8,9 +8,10 @@ from django.utils.translation import gettext as _
 from ninja import Router, Status
 from ninja.errors import HttpError
 
-from . import branching, pages, submission
-from .api_values import ERRORS, AgainIn, EditIn, MessageIn, TurnOut
-from .models import Conversation, Turn
+from chat import branching, pages, submission
+from chat.models import Conversation, Turn
+
+from .values import ERRORS, AgainIn, EditIn, MessageIn, TurnOut
 
 router = Router()
 

@@ -13,11 +13,12 @@ from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect, reswap, retarget, trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
-from . import filing, pages, transcripts
-from .downloads import text_as_file
-from .models import Conversation
-from .security import chat_page
-from .views import history_context, owned_conversation
+from chat import filing, pages, transcripts
+from chat.downloads import text_as_file
+from chat.models import Conversation
+from chat.security import chat_page
+
+from .conversations import history_context, owned_conversation
 
 CHANGES: dict[str, tuple[Callable[[Conversation], None], str]] = {
     "pin": (filing.pin, gettext_noop("Pinned.")),

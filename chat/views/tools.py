@@ -12,12 +12,12 @@ from django.views.decorators.http import require_http_methods
 from django_htmx.middleware import HtmxDetails
 
 from automate.policy import Scope
+from chat import left_out
+from chat.models import Conversation
+from chat.security import chat_page
+from chat.toolbox import toolbox_for
 
-from . import left_out
-from .models import Conversation
-from .security import chat_page
-from .toolbox import toolbox_for
-from .views import history_context
+from .conversations import history_context
 
 
 @require_http_methods(["GET", "POST"])

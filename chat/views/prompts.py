@@ -13,12 +13,17 @@ from django_htmx.middleware import HtmxDetails
 
 from automate.models import MCPPrompt
 from automate_llm.exceptions import AuthorizationRequired, MCPClientError
+from chat import left_out
+from chat.models import Conversation
+from chat.prompts import Filled, arguments_form, filled, prompts_for
+from chat.security import chat_page
 
-from . import left_out
-from .models import Conversation
-from .prompts import Filled, arguments_form, filled, prompts_for
-from .security import chat_page
-from .views import conversation_page, history_context, new_conversation_page, owned_conversation
+from .conversations import (
+    conversation_page,
+    history_context,
+    new_conversation_page,
+    owned_conversation,
+)
 
 
 @require_GET

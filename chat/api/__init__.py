@@ -1,0 +1,1 @@
+"""The JSON API; its framework is loaded with the first request that comes to `door`."""
