@@ -32,6 +32,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .cutting import CuttingServer
 from .recording import Seen
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class SDKServer:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port: int = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/{'sse' if sse else 'mcp'}"
-        self._uvicorn = _Uvicorn(
+        self._uvicorn = CuttingServer(
             uvicorn.Config(
                 self._gate(app), log_config=None, access_log=False, timeout_graceful_shutdown=1
             )
@@ -262,28 +263,6 @@ class SDKServer:
         if self.modern_only and headers.get("mcp-protocol-version") != MODERN:
             return 400, _rpc_error("Bad Request: Unsupported protocol version")
         return None
-
-
-class _Uvicorn(uvicorn.Server):
-    """A server that says when it is ready, stops at once, and cuts what is still open."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
-        self.loop: asyncio.AbstractEventLoop | None = None
-        self._end = asyncio.Event()
-
-    async def main_loop(self) -> None:
-        self.loop = asyncio.get_running_loop()
-        await self.on_tick(0)
-        self.ready.set()
-        await self._end.wait()
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
-
-    def stop(self) -> None:
-        if self.loop is not None and not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(self._end.set)
 
 
 def _sse_app(sdk: "Server[Any]") -> ASGIApp:

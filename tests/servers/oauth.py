@@ -79,7 +79,7 @@ class OAuthServer:
             ("POST", "/api/execute"): lambda seen: self._guarded(seen, {"result": "done"}),
         }
         self._thread = threading.Thread(
-            target=lambda: self._http.serve_forever(poll_interval=0.02), name="OAuth server"
+            target=lambda: self._http.serve_forever(poll_interval=0.005), name="OAuth server"
         )
         self._thread.start()
 

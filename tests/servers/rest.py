@@ -49,7 +49,7 @@ class RestServer:
         self.port: int = self._http.server_port
         self.url = f"http://127.0.0.1:{self.port}/api"
         self._thread = threading.Thread(
-            target=lambda: self._http.serve_forever(poll_interval=0.02),
+            target=lambda: self._http.serve_forever(poll_interval=0.005),
             name=f"REST server at {self.url}",
         )
         self._thread.start()

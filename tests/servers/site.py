@@ -11,6 +11,8 @@ from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from .cutting import CuttingServer
+
 
 class Site:
     """Serves the ASGI application with the test's database until its block ends.
@@ -34,7 +36,7 @@ class Site:
             lifespan="off",
             timeout_graceful_shutdown=5,
         )
-        self._server = _Server(config)
+        self._server = CuttingServer(config)
         self._thread = threading.Thread(target=self._serve, name=f"site at {self.url}")
 
     def __enter__(self) -> Self:
@@ -59,7 +61,8 @@ class Site:
 class _Files(ASGIStaticFilesHandler):
     """Closes a file that a browser asked for and then no longer wanted.
 
-    Django cancels such an answer; while a thread still opens its file, nobody would close it.
+    Django cancels such an answer; while a thread still opens its file, nobody would close it. It is
+    waited for, so that a site which stops stops after it.
     """
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
@@ -67,27 +70,5 @@ class _Files(ASGIStaticFilesHandler):
         try:
             return await asyncio.shield(answer)
         except asyncio.CancelledError:
-            answer.add_done_callback(lambda done: done.result().close())
+            (await answer).close()
             raise
-
-
-class _Server(uvicorn.Server):
-    """Says when it is ready, and cuts every connection when it stops, as a killed one does."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._end = asyncio.Event()
-
-    async def main_loop(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        await self.on_tick(0)
-        self.ready.set()
-        await self._end.wait()
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
-
-    def stop(self) -> None:
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._end.set)
