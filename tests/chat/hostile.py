@@ -1,5 +1,6 @@
 """Text that tries to become markup, and a reader of HTML that finds out whether it did."""
 
+from collections.abc import Iterable
 from html.parser import HTMLParser
 
 HOSTILE_TEXTS = (
@@ -69,6 +70,24 @@ HOSTILE_TEXTS = (
     "{{ ''.__class__ }}{% debug %}",
     "&lt;script&gt;alert(1)&lt;/script&gt;",
 )
+
+
+def _bundled(texts: Iterable[str], most: int) -> list[str]:
+    bundles = [""]
+    for text in (text.replace("\x00", "") for text in texts):
+        longer = f"{bundles[-1]}\n\n{text}".strip("\n")
+        if len(longer) <= most:
+            bundles[-1] = longer
+        else:
+            bundles.append(text)
+    return bundles
+
+
+HOSTILE_BUNDLES = _bundled(HOSTILE_TEXTS, 120)
+"""The same, each at the beginning of a line, and as many at once as a conversation's title holds.
+
+For what renders a whole page for each. Without the zero, which no row can hold.
+"""
 
 _LOADING = {"src", "srcset", "data", "poster", "background", "style", "srcdoc", "formaction"}
 
