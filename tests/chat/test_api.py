@@ -19,8 +19,8 @@ from chat.models import Approval, Message, Question, ToolCall, ToolGrant, Turn
 from tests.servers.scripted_model import calls, text
 
 from .deciding import asking_for_contact, lose, ordering
+from .deciding_pages import approve_it, begin, browser_of, ordered, person
 from .rows import put
-from .test_decision_views import approve_it, begin, browser_of, ordered, person
 
 __all__ = ["begin", "ordered", "person"]
 

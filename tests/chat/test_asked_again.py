@@ -15,7 +15,7 @@ from chat.models import Approval, Turn
 from chat.signals import approval_requested
 from chat.waiting import turn_words
 
-from .test_approvals import approval_of, asked, run, statuses
+from .approving import approval_of, asked, run, statuses
 from .test_unknown_outcomes import lost
 
 __all__ = ["asked", "lost"]

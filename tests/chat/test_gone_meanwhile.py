@@ -12,8 +12,8 @@ from chat.decisions import answer, approve
 from chat.models import DailyUsage, Question, ToolCall, Turn
 from tests.servers.scripted_model import calls, silence, text
 
+from .approving import approval_of, asked, run, statuses
 from .deciding import asking_for_contact
-from .test_approvals import approval_of, asked, run, statuses
 from .test_stopping import until
 
 __all__ = ["asked"]

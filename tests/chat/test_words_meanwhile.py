@@ -18,7 +18,7 @@ from tests.servers.mcp_sdk import Offer
 from tests.servers.rest import RestServer
 from tests.servers.scripted_model import calls, text
 
-from .test_approvals import approval_of, order, run, statuses
+from .approving import approval_of, order, run, statuses
 from .test_disturbances import elsewhere
 
 pytestmark = pytest.mark.django_db(transaction=True)
