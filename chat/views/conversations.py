@@ -24,7 +24,7 @@ from chat import pages
 from chat.executors import executor
 from chat.forms import MessageForm
 from chat.left_out import parsed, written
-from chat.models import Conversation, Turn
+from chat.models import Conversation, ToolCall, Turn
 from chat.security import chat_page
 from chat.submission import TurnInProgress, send_message, stop_turn
 from chat.uploads import received, takes_attachments
@@ -171,6 +171,7 @@ def conversation_page(
         "places": branch.places,
         "is_cut": branch.is_cut,
         "answering": None if last is None or last.finished else last,
+        "reloads": last is not None and _reloads(last),
         "parent": last,
         "draft": draft,
         "error": error,
@@ -180,6 +181,17 @@ def conversation_page(
     }
     context |= history_context(request)
     return render(request, "chat/conversation.html", context, status=status)
+
+
+def _reloads(turn: Turn) -> bool:
+    """Whether a page without JavaScript loads itself anew, to show how the turn goes on.
+
+    Not while a call asks its reader: what is typed in its form would be lost.
+    """
+    if turn.finished or turn.status == Turn.Status.WAITING:
+        return False
+    calls = (call for message in turn.messages.all() for call in message.tool_calls.all())
+    return not any(call.status == ToolCall.Status.WAITING or call.is_unresolved for call in calls)
 
 
 def begun(request: HttpRequest, turn: Turn) -> HttpResponse:

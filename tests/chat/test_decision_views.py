@@ -15,6 +15,7 @@ from chat.security import CHAT_POLICY
 
 from .deciding import lose, ordering
 from .deciding_pages import HTMX, begin, decide_url, ordered, person, typed
+from .rows import put
 
 __all__ = ["begin", "ordered", "person"]
 
@@ -23,6 +24,21 @@ pytestmark = pytest.mark.django_db
 
 def resolve_url(turn: Turn) -> str:
     return reverse("chat:resolve", args=[turn.tool_calls.get().pk])
+
+
+def test_a_page_without_javascript_does_not_reload_over_a_form_that_is_being_filled_in(
+    person: Client, ordered: Turn
+) -> None:
+    put(ordered, Turn.Status.RUNNING)  # the call is stored as waiting before its turn is
+    address = reverse("chat:conversation", args=[ordered.conversation_id])
+
+    asking = person.get(address).content.decode()
+    ToolCall.objects.update(status=ToolCall.Status.RUNNING)
+    running = person.get(address).content.decode()
+
+    assert "ask-form" in asking
+    assert 'http-equiv="refresh"' not in asking
+    assert 'http-equiv="refresh"' in running
 
 
 def test_the_card_shows_what_would_be_sent_and_until_when(person: Client, ordered: Turn) -> None:

@@ -239,6 +239,7 @@ def test_without_javascript_answers_are_had_again_and_messages_edited(
 
     page.click(AGAIN)
     page.wait_for_selector("text=Second.")
+    wait_for_answer(page)
     page.click("[aria-label='Previous']")
     page.wait_for_selector("text=First.")
     page.click("[data-edit-last]")

@@ -323,8 +323,10 @@ def test_stop_ends_the_wait_and_sending_is_refused_in_words(
     assert server.calls() == []
 
 
-def test_without_javascript_a_call_is_allowed_too(tabs: Tabs, shopping: Any) -> None:
-    server = shopping()
+def test_without_javascript_a_call_is_allowed_too(tabs: Tabs, model: Any, shop: Any) -> None:
+    seen = threading.Event()
+    server = shop(ordering())
+    model([calls(("shop__order", MUG)), text("All done.").held(seen)], APPROVAL_DEFAULT="ask")
     page = tabs.open(java_script_enabled=False)
     page.fill("#text", "Order two mugs")
     page.click("[data-send]")
@@ -335,7 +337,9 @@ def test_without_javascript_a_call_is_allowed_too(tabs: Tabs, shopping: Any) -> 
     page.wait_for_selector(".call .error")
     assert page.get_by_label("How many").input_value() == "99"
     page.get_by_label("How many").fill("4")
-    page.click("text=Allow once")
+    with page.expect_navigation(url="**#call-*"):
+        page.click("text=Allow once")
+    seen.set()
     page.wait_for_selector("text=All done.")
 
     assert "#call-" not in page.url
