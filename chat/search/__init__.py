@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from chat.models import Conversation, Message
 
-from .base import Index, Match, Sought, marked
+from .base import Index, Match, Sought, marked, without_markdown
 from .postgres import PostgresIndex
 from .scan import Scan
 from .sqlite import SQLiteIndex, has_index
@@ -84,7 +84,14 @@ def _hits(user: Any, sought: Sought, matches: list[Match]) -> list[Hit]:
         if conversation is None:  # deleted at this moment
             continue
         message = found.get(match.message_id or 0)
-        text = message.content if message else ""
-        snippet = marked(text, sought, SNIPPET_CHARACTERS)
+        snippet = marked(_words(message, sought), sought, SNIPPET_CHARACTERS)
         hits.append(Hit(conversation, message, marked(str(conversation), sought), snippet))
     return hits
+
+
+def _words(message: Message | None, sought: Sought) -> str:
+    """A message as it is read; as it was written where only a sign or an address was sought."""
+    if message is None or message.role == Message.Role.USER:
+        return message.content if message else ""
+    words = without_markdown(message.content)
+    return words if next(sought.spans(words), None) else message.content

@@ -21,6 +21,11 @@ _ACCENTS = re.compile("[\u0300-\u036f]")
 _UNSPACED = regex.compile(
     r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]"
 )
+_RULES_AND_FENCES = re.compile(r"^ *(?:(?:```|~~~).*|\|?[ :|-]*-{3}[ :|-]*)$", re.MULTILINE)
+_TABLE_SIGNS = re.compile(r"(?: *(?<!\\)\| *)+")
+_BLOCK_SIGNS = re.compile(r"^(?: *(?:#{1,6}|>|[-*+]) )+", re.MULTILINE)
+_LINK = re.compile(r"!?\[([^\[\]\n]{1,200})\]\([^()\s]{1,400}\)")
+_EMPHASIS = re.compile(r"(?<!\w)(?:\*\*|`)|(?:\*\*|`)(?!\w)")
 
 
 def folded(word: str) -> str:
@@ -89,6 +94,19 @@ class Index(Protocol):
     def titles(self, user_id: Any, sought: Sought, limit: int) -> list[Match]:
         """Conversations whose titles hold all the words."""
         ...
+
+
+def without_markdown(text: str) -> str:
+    """An answer's words without the signs that a page would have turned into form.
+
+    Only what is plain: a sign that may belong to the words stays.
+    """
+    lines = (
+        _TABLE_SIGNS.sub(" · ", line.strip().strip("|")) if line.lstrip().startswith("|") else line
+        for line in _RULES_AND_FENCES.sub("", text).split("\n")
+    )
+    text = _BLOCK_SIGNS.sub("", "\n".join(lines))
+    return _EMPHASIS.sub("", _LINK.sub(r"\1", text))
 
 
 def marked(text: str, sought: Sought, around: int = 0) -> SafeString:

@@ -212,6 +212,53 @@ def test_a_snippet_is_a_piece_round_the_first_find() -> None:
     assert len(snippet) < 220
 
 
+ANSWER = """## Blue mugs
+
+**7** are left, and [3 red ones](https://shop.example/jars).
+
+| Article | Left |
+|---|--:|
+| MUG-BLUE | 7 |
+
+```python
+a | b
+```
+
+> - one
+"""
+
+
+@pytest.mark.parametrize(
+    ("sought", "shown"),
+    [
+        ("mugs", "Blue <mark>mugs</mark> 7 are left, and 3 red ones. Article · Left MUG-BLUE · 7"),
+        ("jars", "[3 red ones](https://shop.example/<mark>jars</mark>)"),
+    ],
+)
+def test_a_snippet_of_an_answer_shows_its_words_and_its_signs_only_if_they_were_sought(
+    user: Any, sought: str, shown: str
+) -> None:
+    a_turn(user, "Talk", ANSWER)
+
+    snippet = search(user, sought)[0].snippet
+
+    assert shown in snippet
+    if sought == "mugs":
+        assert snippet.endswith("a | b one")
+
+
+def test_a_sign_that_parts_two_words_stays(user: Any) -> None:
+    a_turn(user, "Talk", "و`MUG-RED` **يُطلب**")
+
+    assert search(user, "mug")[0].snippet == "و`<mark>MUG</mark>-RED يُطلب"
+
+
+def test_what_a_person_wrote_is_found_as_it_was_written(user: Any) -> None:
+    filing.rename(a_turn(user, "# Count | the *mugs*", "Yes.").conversation, "Talk")
+
+    assert search(user, "mugs")[0].snippet == "# Count | the *<mark>mugs</mark>*"
+
+
 def test_of_many_matches_the_latest_come_first(user: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("chat.search.CANDIDATES", 3)
     for title in ("Mug", "Early", "Late", "Latest"):
