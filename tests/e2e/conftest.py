@@ -13,6 +13,8 @@ from tests.chat.deciding import ordering
 from tests.servers.scripted_model import calls, text
 from tests.servers.site import Site
 
+from .every_page_rows import rows_of_every_page
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
@@ -127,6 +129,13 @@ def tabs(chromium: "Browser", site: Site, user: Any, client: Any) -> Iterator[Ta
 def page(tabs: Tabs) -> "Page":
     """A new conversation, on a desktop."""
     return tabs.open()
+
+
+@pytest.fixture
+def paths(user: Any, settings: Any) -> dict[str, str]:  # noqa: F811
+    """The addresses of every page, on a site whose people share links."""
+    settings.AUTOMATE = {**settings.AUTOMATE, "SHARING": True}
+    return rows_of_every_page(user)
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def _open_menus(page: Any) -> None:
 
 def _search_the_result(page: Any) -> None:
     page.click(".result-views a:nth-child(2)")
-    page.wait_for_selector(".tree")
+    page.wait_for_selector(".result:not(.htmx-added) .tree")  # its field is listened to by then
     page.fill("[type=search]", "mug")
     page.wait_for_selector(".places mark")
 
@@ -89,11 +89,15 @@ EVERY_PAGE = (
     Shown("approval", ready="[data-followed] .ask-form"),
     Shown("question", ready="[data-followed] .ask-form"),
     Shown("failed", act=_open_all_cards),
+    Shown("branches"),
+    Shown("edit", ready=".edit-form"),
     Shown("inbox"),
     Shown("conversation", act=_open_menus),
     Shown("manage"),
     Shown("archived"),
+    Shown("share"),
     Shown("shares"),
+    Shown("shared", ready="h1", logged_in=False),
     Shown("search", ready=".search-list a"),
     Shown("new", act=_search_by_key),
     Shown("new", act=_show_keys),

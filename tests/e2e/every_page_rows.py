@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+from django.contrib.auth.models import Permission
 from django.urls import reverse
 from django.utils import timezone
 
@@ -14,6 +15,7 @@ from automate.models import MCPPrompt, MCPServer, MCPTool
 from automate_llm.content import File
 from chat.files import attach_files
 from chat.models import Approval, Conversation, Message, Question, ToolCall, ToolGrant, Turn
+from chat.sharing import share
 from tests.chat.deciding import CONTACT, ORDER, PAGE
 
 Status = ToolCall.Status
@@ -66,6 +68,8 @@ def rows_of_every_page(user: Any) -> dict[str, str]:
     user.save()
     talk = _talk(user, tool)
     _earlier_talks(user)
+    user.user_permissions.add(Permission.objects.get(codename="add_share"))
+    shared = share(talk, with_calls=True, with_files=True)
     return {
         "new": reverse("chat:index"),
         "conversation": _address(talk),
@@ -81,7 +85,9 @@ def rows_of_every_page(user: Any) -> dict[str, str]:
         "prompt": reverse("chat:prompt", args=[_prompt(server).pk]),
         "manage": reverse("chat:manage", args=[talk.pk]),
         "archived": reverse("chat:archived"),
+        "share": reverse("chat:share", args=[talk.pk]),
         "shares": reverse("chat:shares"),
+        "shared": reverse("chat:shared", args=[shared.pk, shared.signature]),
         "search": f"{reverse('chat:search')}?q=mug",
         "deleted": f"{reverse('chat:index')}?deleted={_put_away(user).pk}",
         "result": reverse("chat:result", args=[ToolCall.objects.earliest("pk").pk]),

@@ -10,7 +10,6 @@ import pytest
 
 from .conftest import Tabs
 from .every_page import EVERY_PAGE
-from .every_page_rows import rows_of_every_page
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -21,9 +20,8 @@ ON_A_PHONE = {"conversation", "approval", "new-open-drawer"}
 
 
 @pytest.mark.usefixtures("executor")
-def test_every_page_has_its_picture(tabs: Tabs, user: Any, model: Any) -> None:
+def test_every_page_has_its_picture(tabs: Tabs, paths: dict[str, str], model: Any) -> None:
     model([])
-    addresses = rows_of_every_page(user)
     for shown in EVERY_PAGE:
         if shown.name == "widget" and not shown.act:
             continue  # the same page with the corner closed
@@ -34,7 +32,7 @@ def test_every_page_has_its_picture(tabs: Tabs, user: Any, model: Any) -> None:
                 sizes.append(("-phone", PHONE))
             for suffix, viewport in sizes:
                 options: dict[str, Any] = {"color_scheme": theme, "viewport": viewport}
-                page = tabs.open(addresses[shown.name], ready=shown.ready, **options)
+                page = tabs.open(paths[shown.name], ready=shown.ready, **options)
                 if not shown.logged_in:
                     page.context.clear_cookies()
                     page.goto(page.url)

@@ -1,17 +1,19 @@
 """Every page for everybody: axe, sizes of targets, widths, the status region, and the focus."""
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from .conftest import Tabs
-from .every_page import EVERY_PAGE
-from .every_page_rows import rows_of_every_page
+from .every_page import EVERY_PAGE, Shown
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+Paths = Mapping[str, str]
 
 PHONE, DESKTOP = 375, 1440
 LEAST_TARGET = 24
@@ -32,6 +34,20 @@ SMALL_TARGETS = """least => {
     });
 }"""
 """Interactive elements that are smaller; less links in a sentence, as by WCAG 2.2, 2.5.8."""
+
+WIDTHS = (320, 768, 1920)
+TOO_WIDE = """() => {
+    const longest = 48 * parseFloat(getComputedStyle(document.documentElement).fontSize);
+    const lines = [...document.querySelectorAll("p, li, dd, h1, h2, h3")].filter((element) =>
+        element.checkVisibility({visibilityProperty: true}) && element.offsetWidth > longest &&
+        [...element.childNodes].some(({nodeType, data}) => nodeType === 3 && data.length > 60));
+    const page = document.documentElement.scrollWidth;
+    return [
+        ...(page > innerWidth ? [`it is ${page} wide`] : []),
+        ...lines.map((element) => `${element.outerHTML.slice(0, 120)}: ${element.offsetWidth}`),
+    ];
+}"""
+"""What scrolls sideways with the page, and text whose lines are longer than 48 rem."""
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +70,8 @@ def barriers(axe: Any, page: "Page") -> list[str]:
     return lines + page.evaluate(SMALL_TARGETS, LEAST_TARGET)
 
 
-@pytest.mark.usefixtures("executor")
-@pytest.mark.parametrize("width", [PHONE, DESKTOP])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_page_has_a_barrier(tabs: Tabs, user: Any, axe: Any, theme: str, width: int) -> None:
-    paths = rows_of_every_page(user)
-    page = tabs.open(viewport={"width": width, "height": 800}, color_scheme=theme)
-    found = []
+def each_page(tabs: Tabs, page: "Page", paths: Paths) -> Iterator[Shown]:
+    """Every page, one after the other in the same tab, with what is done on it."""
     for shown in EVERY_PAGE:
         page.context.clear_cookies()
         if shown.logged_in:
@@ -69,6 +80,16 @@ def test_no_page_has_a_barrier(tabs: Tabs, user: Any, axe: Any, theme: str, widt
         page.wait_for_selector(shown.ready, state="attached")
         if shown.act:
             shown.act(page)
+        yield shown
+
+
+@pytest.mark.usefixtures("executor")
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_page_has_a_barrier(tabs: Tabs, paths: Paths, axe: Any, theme: str, width: int) -> None:
+    page = tabs.open(viewport={"width": width, "height": 800}, color_scheme=theme)
+    found = []
+    for shown in each_page(tabs, page, paths):
         trouble = list(tabs.trouble)
         found += [f"{shown.name}: {each}" for each in barriers(axe, page)]
         tabs.trouble[:] = trouble  # axe tries styles on elements, which the policy does not let it
@@ -79,10 +100,28 @@ def test_no_page_has_a_barrier(tabs: Tabs, user: Any, axe: Any, theme: str, widt
 
 
 @pytest.mark.usefixtures("executor")
-def test_a_page_has_landmarks_one_status_region_and_a_way_past_its_lists(
-    tabs: Tabs, user: Any
+@pytest.mark.parametrize("locale", ["en", "ar"])
+def test_no_page_is_wider_than_any_screen_and_no_line_too_long_to_read(
+    tabs: Tabs, paths: Paths, locale: str
 ) -> None:
-    paths = rows_of_every_page(user)
+    direction = {"en": "ltr", "ar": "rtl"}[locale]
+    page = tabs.open(locale=locale)
+    found = []
+    for shown in each_page(tabs, page, paths):
+        if page.evaluate("document.documentElement.dir") != direction:
+            found.append(f"{shown.name}: it does not run {direction}")
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 800})
+            found += [f"{shown.name} at {width}: {each}" for each in page.evaluate(TOO_WIDE)]
+        page.set_viewport_size({"width": DESKTOP, "height": 800})
+
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.usefixtures("executor")
+def test_a_page_has_landmarks_one_status_region_and_a_way_past_its_lists(
+    tabs: Tabs, paths: Paths
+) -> None:
     page = tabs.open(paths["answering"])
     counts = {
         name: page.locator(name).count()
@@ -104,8 +143,8 @@ def test_a_page_has_landmarks_one_status_region_and_a_way_past_its_lists(
 
 
 @pytest.mark.usefixtures("executor")
-def test_nothing_moves_on_for_who_wants_no_motion(tabs: Tabs, user: Any) -> None:
-    path = rows_of_every_page(user)["answering"]
+def test_nothing_moves_on_for_who_wants_no_motion(tabs: Tabs, paths: Paths) -> None:
+    path = paths["answering"]
     endless = "document.getAnimations().filter((each) => each.playState === 'running').length"
 
     assert tabs.open(path).evaluate(endless) > 0

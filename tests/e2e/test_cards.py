@@ -11,7 +11,6 @@ from tests.servers.mcp_sdk import Offer
 from tests.servers.scripted_model import calls, text
 
 from .conftest import Tabs
-from .every_page_rows import rows_of_every_page
 from .test_chat import until, wait_for_answer, words
 
 if TYPE_CHECKING:
@@ -88,8 +87,9 @@ def test_a_whole_result_is_opened_searched_and_left_without_leaving_the_page(
 
 
 @pytest.mark.usefixtures("executor")
-def test_a_result_is_opened_searched_and_paged_without_javascript(tabs: Tabs, user: Any) -> None:
-    paths = rows_of_every_page(user)
+def test_a_result_is_opened_searched_and_paged_without_javascript(
+    tabs: Tabs, paths: dict[str, str]
+) -> None:
     page = tabs.open(paths["result"], java_script_enabled=False)
     page.click("text=Tree")
     page.fill("[type=search]", "grey")
