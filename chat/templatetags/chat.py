@@ -1,6 +1,7 @@
 """What the chat's templates need beyond Django's own tags."""
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -11,8 +12,10 @@ from django.conf import settings
 from django.template import Context
 from django.template.defaultfilters import floatformat
 from django.template.loader import get_template
+from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -225,13 +228,23 @@ def starts_open(call: ToolCall) -> bool:
 
 @register.filter
 def duration(seconds: float) -> str:
-    """A time in the unit that reads best."""
+    """A time in the unit that reads best, on one line."""
     if seconds < 1:
-        return _("%(count)s ms") % {"count": round(seconds * 1000)}
-    if seconds < 60:
-        return _("%(count)s s") % {"count": floatformat(seconds, 1)}
-    minutes, rest = divmod(round(seconds), 60)
-    return _("%(minutes)s min %(seconds)s s") % {"minutes": minutes, "seconds": rest}
+        words = _("%(count)s ms") % {"count": round(seconds * 1000)}
+    elif seconds < 60:
+        words = _("%(count)s s") % {"count": floatformat(seconds, 1)}
+    else:
+        minutes, rest = divmod(round(seconds), 60)
+        words = _("%(minutes)s min %(seconds)s s") % {"minutes": minutes, "seconds": rest}
+    return words.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+@register.filter
+def ago(moment: datetime) -> str:
+    """How long ago it was, where that can be said in minutes."""
+    if timezone.now() - moment < timedelta(minutes=1):
+        return _("just now")
+    return _("%(ago)s ago") % {"ago": timesince(moment)}
 
 
 @register.filter

@@ -129,7 +129,7 @@ def test_a_call_that_succeeded_is_closed_and_holds_its_result(person: Client, us
     assert "sku</span>" in card
     assert "&quot;MUG&quot;" in card
     assert '<span class="tree-number">7</span>' in card
-    assert "2.5 s" in card
+    assert "2.5\N{NO-BREAK SPACE}s" in card
 
 
 def test_a_huge_result_is_cut_and_says_so(person: Client, user: Any) -> None:
