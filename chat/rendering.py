@@ -62,6 +62,7 @@ _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\
 _ALIGNMENTS = {f"text-align:{side}": f"align-{side}" for side in ("left", "center", "right")}
 _FORMATTER: HtmlFormatter[str] = HtmlFormatter(nowrap=True)
 
+_SIDED = {"blockquote_open", "bullet_list_open", "ordered_list_open", "table_open"}
 _CLASSES = {
     "div": {"code-block", "table-scroll", "plain"},
     "span": {"code-language", "link-host", *filter(None, STANDARD_TYPES.values())},
@@ -70,9 +71,12 @@ _CLASSES = {
 }
 _ATTRIBUTES = {
     "a": {"href"},
-    "ol": {"start"},
+    "blockquote": {"dir"},
+    "ol": {"dir", "start"},
     "pre": {"tabindex"},
     "div": {"tabindex"},
+    "table": {"dir"},
+    "ul": {"dir"},
 }
 _TAGS = {
     *("a", "blockquote", "br", "code", "div", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr"),
@@ -169,6 +173,13 @@ def _show_addresses(state: StateCore) -> None:
                 block.attrSet("class", _ALIGNMENTS[style])
 
 
+def _let_words_say_direction(state: StateCore) -> None:
+    """Let numbers, bars and columns stand on the side where their own words begin."""
+    for block in state.tokens:
+        if block.level == 0 and block.type in _SIDED:
+            block.attrSet("dir", "auto")
+
+
 def _with_addresses(tokens: Sequence[Token]) -> list[Token]:
     shown: list[Token] = []
     address = text = ""
@@ -224,7 +235,8 @@ class _Renderer(RendererHTML):
     def table_open(
         self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: MutableMapping[str, Any]
     ) -> str:
-        return '<div class="table-scroll" tabindex="0"><table>'
+        attributes = self.renderAttrs(tokens[idx])
+        return f'<div class="table-scroll" tabindex="0"><table{attributes}>'
 
     def table_close(
         self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: MutableMapping[str, Any]
@@ -276,11 +288,12 @@ def _parser() -> MarkdownIt:
     parser = _Parser("commonmark", {"html": False, "maxNesting": 20}, renderer_cls=_Renderer)
     parser.enable(["table", "strikethrough"])
     parser.core.ruler.push("show_addresses", _show_addresses)
+    parser.core.ruler.push("directions", _let_words_say_direction)
     return parser
 
 
 def _block_parser() -> MarkdownIt:
-    return _parser().disable(["inline", "show_addresses"])
+    return _parser().disable(["inline", "show_addresses", "directions"])
 
 
 _MARKDOWN = _parser()

@@ -209,7 +209,7 @@ def _text(
     if one_line and "\n" not in text:
         modes = {"email": "email", "uri": "url"}
         mode = {"inputmode": modes[kind]} if kind in modes else {}
-        widget_of_text = forms.TextInput(mode | {"autocomplete": "off"})
+        widget_of_text = forms.TextInput(mode | {"autocomplete": "off", "dir": "auto"})
     return TextField(name, value, widget_of_text, empty_counts=not asks, **options)
 
 
@@ -317,4 +317,4 @@ def _words(text: Any, length: int) -> str:
 
 
 def _text_area(rows: int) -> forms.Textarea:
-    return forms.Textarea({"rows": rows, "spellcheck": "false"})
+    return forms.Textarea({"rows": rows, "spellcheck": "false", "dir": "auto"})

@@ -95,7 +95,7 @@ def test_tables_are_aligned_without_styles() -> None:
     html = render_markdown("| a | b |\n|---|--:|\n| 1 | 2 |")
 
     assert '<td class="align-right">2</td>' in html
-    assert '<div class="table-scroll" tabindex="0"><table>' in html
+    assert '<div class="table-scroll" tabindex="0"><table dir="auto">' in html
     assert "style=" not in html
 
 
@@ -169,6 +169,14 @@ def test_settling_line_by_line_gives_the_same_html_as_the_whole() -> None:
         html, tail = html + render_markdown(tail[:length]), tail[length:]
 
     assert _squeezed(html + render_markdown(tail)) == _squeezed(render_markdown(text))
+
+
+def test_lists_quotes_and_tables_stand_where_their_own_words_begin() -> None:
+    html = render_markdown("1. اطلب\n   - الأحمر\n\n- one\n\n> اقتباس\n\n| الصنف |\n|---|\n| 7 |")
+
+    for opened in ("<ol", "<blockquote", "<table"):
+        assert f'{opened} dir="auto">' in html
+    assert html.count("<ul>") == html.count('<ul dir="auto">') == 1
 
 
 def _squeezed(html: str) -> str:

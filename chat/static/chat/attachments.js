@@ -54,6 +54,7 @@ function chip(file) {
   item.className = "chip";
   const name = document.createElement("span");
   name.className = "chip-name";
+  name.dir = "auto";
   name.textContent = name.title = file.name;
   const size = document.createElement("span");
   size.className = "chip-size";
