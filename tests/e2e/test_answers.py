@@ -1,6 +1,5 @@
 """Other answers, edited messages, steps between them, and what stands below an answer."""
 
-import json
 import re
 import threading
 from collections.abc import Callable
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chat.models import Conversation, Message, ToolCall, Turn
+from chat.models import Conversation, ToolCall, Turn
 from tests.servers.mcp_sdk import Offer
 from tests.servers.scripted_model import calls, text
 
@@ -23,40 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.django_db(transaction=True)
 
 AGAIN = ".turn:last-child .turn-tools [aria-label='Answer again']"
-LONGEST_TASK = 50
-"""Milliseconds of CPU; other programs on the machine do not count."""
-
 CLIPBOARD = {"permissions": ["clipboard-read", "clipboard-write"]}
-
-
-class Watched:
-    """What the page's main thread does while the block runs, task by task."""
-
-    def __init__(self, page: "Page") -> None:
-        self._page = page
-        self.tasks: list[float] = []
-
-    def __enter__(self) -> "Watched":
-        self._browser = self._page.context.browser
-        assert self._browser is not None
-        self._browser.start_tracing(page=self._page, categories=["toplevel", "__metadata"])
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        assert self._browser is not None
-        trace = json.loads(self._browser.stop_tracing())["traceEvents"]
-        mains = {
-            (each["pid"], each["tid"])
-            for each in trace
-            if each["name"] == "thread_name" and each["args"]["name"] == "CrRendererMain"
-        }
-        self.tasks = sorted(
-            each["tdur"] / 1000
-            for each in trace
-            if each["name"] == "ThreadControllerImpl::RunTask"
-            and "tdur" in each
-            and (each["pid"], each["tid"]) in mains
-        )
 
 
 def answers(page: "Page") -> list[str]:
@@ -248,58 +214,3 @@ def test_without_javascript_answers_are_had_again_and_messages_edited(
     page.wait_for_selector("text=Third.")
 
     assert words(page, ".message-user .plain") == "Two?"
-
-
-def test_a_long_answer_streams_without_a_long_task(page: "Page", model: Any, send: "Send") -> None:
-    paragraph = "A sentence of some **words**, with `code` in it and a [link](https://x.example). "
-    block = f"## Part\n\n{paragraph * 5}\n\n- one\n- two\n\n```py\nprint('x' * 10)\n```\n\n"
-    permits = threading.Semaphore(0)
-    model([text(block * 90, pieces=300).paced(permits)])
-
-    with Watched(page) as watched:
-        send(page, "Write a lot")
-        until(lambda: permits.release(6) or page.locator(".markdown h2").count() > 88)
-        permits.release(300)
-        wait_for_answer(page)
-
-    assert len(block * 90) > 40_000
-    assert page.locator(".markdown h2").count() == 90
-    assert watched.tasks[-1] < LONGEST_TASK, watched.tasks[-9:]
-
-
-def test_five_hundred_messages_are_scrolled_through_smoothly(tabs: Tabs, user: Any) -> None:
-    conversation = Conversation.objects.create(user=user)
-    turns: list[Turn] = []
-    for _ in range(250):
-        parent = turns[-1] if turns else None
-        turns.append(Turn.objects.create(conversation=conversation, status="done", parent=parent))
-    Message.objects.bulk_create(
-        Message(conversation=conversation, turn=turn, role=role, content=content)
-        for number, turn in enumerate(turns)
-        for role, content in (
-            ("user", f"Question {number}."),
-            ("assistant", f"Answer {number}\n\n```py\nprint({number})\n```\n\n" + "words " * 80),
-        )
-    )
-    Conversation.objects.update(head=turns[-1])
-    page = tabs.open(f"/chat/conversations/{conversation.pk}/")
-    turns_shown = page.locator(".turn").count
-    assert turns_shown() == 20
-
-    with Watched(page) as watched:
-        while page.locator("[data-earlier]").count():
-            before = turns_shown()
-            page.evaluate("document.getElementById('scroll').scrollTop = 0")
-            until(lambda before=before: turns_shown() > before)
-        page.evaluate("""() => new Promise((done) => {
-            const area = document.getElementById("scroll");
-            const down = () => {
-                area.scrollTop += 600;
-                if (area.scrollHeight - area.scrollTop - area.clientHeight < 2) done();
-                else requestAnimationFrame(down);
-            };
-            down();
-        })""")
-
-    assert turns_shown() == 250
-    assert watched.tasks[-1] < LONGEST_TASK, watched.tasks[-9:]

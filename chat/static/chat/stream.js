@@ -5,6 +5,7 @@
 import { showGroup } from "./calls.js";
 import { addCopyButtons } from "./code.js";
 import { retype, typed } from "./decisions.js";
+import { gradually, whole } from "./gradual.js";
 import { announce, word } from "./words.js";
 
 const MAX_SILENT_TRIES = 10;
@@ -74,8 +75,9 @@ export class TurnStream {
       tail.firstChild.appendData(data.append);
     } else {
       if (data.settled) {
-        tail.insertAdjacentHTML("beforebegin", data.settled);
-        addCopyButtons(body);
+        const settled = fragment(data.settled);
+        addCopyButtons(settled);
+        tail.before(...gradually([...settled.children]));
       }
       tail.className = data.code ? "tail tail-code" : "tail";
       tail.firstChild.data = data.tail;
@@ -190,10 +192,14 @@ export class TurnStream {
   }
 }
 
-function parsed(html) {
+function fragment(html) {
   const box = document.createElement("template");
   box.innerHTML = html;
-  return box.content.firstElementChild;
+  return box.content;
+}
+
+function parsed(html) {
+  return fragment(html).firstElementChild;
 }
 
 /** Make a message what it is now. Blocks that are there already stay: a long text is not laid out anew. */
@@ -209,16 +215,17 @@ function renewed(message, made) {
   let same = 0;
   while (same < olds.length && same < news.length && isSame(olds[same], news[same])) same += 1;
   for (const each of olds.slice(same)) each.remove();
-  body.append(...news.slice(same));
+  addCopyButtons(made);
+  body.append(...gradually(news.slice(same)));
   for (const each of [...message.children]) if (each !== body) each.remove();
   while (fresh.nextSibling) message.append(fresh.nextSibling);
-  addCopyButtons(message);
   return message;
 }
 
 function isSame(block, other) {
-  if (!block.querySelector(".copy-button")) return block.isEqualNode(other);
-  const bare = block.cloneNode(true);
+  const shown = whole(block);
+  if (!shown.querySelector(".copy-button")) return shown.isEqualNode(other);
+  const bare = shown.cloneNode(true);
   for (const each of bare.querySelectorAll(".copy-button")) each.remove();
   return bare.isEqualNode(other);
 }

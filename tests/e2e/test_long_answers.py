@@ -1,0 +1,143 @@
+"""Long answers and long conversations: what the page's main thread does with them."""
+
+import json
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chat.models import Conversation, Message, Turn
+from tests.servers.scripted_model import text
+
+from .conftest import Tabs
+from .test_chat import until, wait_for_answer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    Send = Callable[[Page, str], None]
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LONGEST_TASK = 50
+"""Milliseconds of CPU; other programs on the machine do not count."""
+
+ROW = "| MUG-1 | **Blue** mug | `blue` | 7 | 3 | [x](https://x.example) | 8.50 |\n"
+TABLE = f"| a | b | c | d | e | f | g |\n|---|---|---|--:|--:|---|--:|\n{ROW * 560}"
+LIST = "".join(f"- **{number}** a point with `code` and some words\n" for number in range(900))
+BLOCKS = "## Part\n\nSome **words**, with `code`.\n\n- one\n- two\n\n```py\nprint(1)\n```\n\n" * 600
+
+
+class Watched:
+    """What the page's main thread does while the block runs, task by task."""
+
+    def __init__(self, page: "Page") -> None:
+        self._page = page
+        self.tasks: list[float] = []
+
+    def __enter__(self) -> "Watched":
+        self._browser = self._page.context.browser
+        assert self._browser is not None
+        self._browser.start_tracing(page=self._page, categories=["toplevel", "__metadata"])
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        assert self._browser is not None
+        trace = json.loads(self._browser.stop_tracing())["traceEvents"]
+        mains = {
+            (each["pid"], each["tid"])
+            for each in trace
+            if each["name"] == "thread_name" and each["args"]["name"] == "CrRendererMain"
+        }
+        self.tasks = sorted(
+            each["tdur"] / 1000
+            for each in trace
+            if each["name"] == "ThreadControllerImpl::RunTask"
+            and "tdur" in each
+            and (each["pid"], each["tid"]) in mains
+        )
+
+
+def test_a_long_answer_streams_without_a_long_task(page: "Page", model: Any, send: "Send") -> None:
+    paragraph = "A sentence of some **words**, with `code` in it and a [link](https://x.example). "
+    block = f"## Part\n\n{paragraph * 5}\n\n- one\n- two\n\n```py\nprint('x' * 10)\n```\n\n"
+    permits = threading.Semaphore(0)
+    model([text(block * 90, pieces=300).paced(permits)])
+
+    with Watched(page) as watched:
+        send(page, "Write a lot")
+        until(lambda: permits.release(6) or page.locator(".markdown h2").count() > 88)
+        permits.release(300)
+        wait_for_answer(page)
+
+    assert len(block * 90) > 40_000
+    assert page.locator(".markdown h2").count() == 90
+    assert watched.tasks[-1] < LONGEST_TASK, watched.tasks[-9:]
+
+
+def html(page: "Page") -> list[str]:
+    """The last answer as the page has it, whatever space is between its elements."""
+    return page.inner_html(".turn:last-child .markdown").replace(">", "> ").split()
+
+
+@pytest.mark.parametrize(
+    ("answer", "part", "count"),
+    [(TABLE, "tbody tr", 560), (LIST, "li", 900), (BLOCKS, "h2", 600)],
+    ids=["table", "list", "blocks"],
+)
+def test_a_long_answer_that_comes_at_once_takes_no_long_task(
+    page: "Page", model: Any, send: "Send", answer: str, part: str, count: int
+) -> None:
+    assert 38_000 < len(answer) < 60_000
+    model([text("Yes."), text(answer, pieces=2)])
+    send(page, "Are you there?")
+    wait_for_answer(page)
+
+    with Watched(page) as watched:
+        send(page, "Write a lot")
+        until(lambda: page.locator(f".turn:last-child .markdown {part}").count() == count)
+        wait_for_answer(page)
+
+    assert watched.tasks[-1] < LONGEST_TASK, watched.tasks[-9:]
+    shown = html(page)
+    page.reload()
+    until(lambda: html(page) == shown)
+
+
+def test_five_hundred_messages_are_scrolled_through_smoothly(tabs: Tabs, user: Any) -> None:
+    conversation = Conversation.objects.create(user=user)
+    turns: list[Turn] = []
+    for _ in range(250):
+        parent = turns[-1] if turns else None
+        turns.append(Turn.objects.create(conversation=conversation, status="done", parent=parent))
+    Message.objects.bulk_create(
+        Message(conversation=conversation, turn=turn, role=role, content=content)
+        for number, turn in enumerate(turns)
+        for role, content in (
+            ("user", f"Question {number}."),
+            ("assistant", f"Answer {number}\n\n```py\nprint({number})\n```\n\n" + "words " * 80),
+        )
+    )
+    Conversation.objects.update(head=turns[-1])
+    page = tabs.open(f"/chat/conversations/{conversation.pk}/")
+    turns_shown = page.locator(".turn").count
+    assert turns_shown() == 20
+
+    with Watched(page) as watched:
+        while page.locator("[data-earlier]").count():
+            before = turns_shown()
+            page.evaluate("document.getElementById('scroll').scrollTop = 0")
+            until(lambda before=before: turns_shown() > before)
+        page.evaluate("""() => new Promise((done) => {
+            const area = document.getElementById("scroll");
+            const down = () => {
+                area.scrollTop += 600;
+                if (area.scrollHeight - area.scrollTop - area.clientHeight < 2) done();
+                else requestAnimationFrame(down);
+            };
+            down();
+        })""")
+
+    assert turns_shown() == 250
+    assert watched.tasks[-1] < LONGEST_TASK, watched.tasks[-9:]
