@@ -188,6 +188,14 @@ def _summary(conversation: Conversation, path: set[UUID]) -> tuple[str, int]:
     return "", 0
 
 
+def gone_on_with(messages: Sequence[ModelMessage]) -> str:
+    """The text that the model is to go on with; empty where it is not asked to."""
+    if len(messages) < 2 or messages[-1]["content"] != GO_ON:
+        return ""
+    text = messages[-2].get("content")
+    return text if isinstance(text, str) else ""
+
+
 def _taken_up(entries: Iterable[ModelMessage]) -> list[ModelMessage]:
     """The entries with a word to the model wherever it is to go on from its own answer."""
     shown: list[ModelMessage] = []

@@ -23,7 +23,7 @@ from .answer_writer import AnswerWriter
 from .budgets import BudgetSpent
 from .compaction import compacted
 from .connections import lasting
-from .context import assistant_entry, tool_entry, with_word
+from .context import assistant_entry, gone_on_with, tool_entry, with_word
 from .dispatch import Dispatcher
 from .events import EventLog
 from .limits import TurnLimits
@@ -31,6 +31,7 @@ from .logs import logged_with
 from .models import Message, ToolCall, Turn, TurnEvent
 from .queueing import queue_turn
 from .recovery import close_calls, keep_partial_text
+from .rejoining import rejoined
 from .requesting import Requester
 from .running import Running, running
 from .signals import announce, turn_finished, turn_started, turn_waiting
@@ -142,6 +143,7 @@ class TurnRun:
         catalog = catalog_for(conversation.user, conversation.left_out)
         context = compacted(self._turn, self._settings, model.text, self._checkpoint)
         messages = context.messages
+        before = gone_on_with(messages)
         if missing := missing_line(conversation.user, conversation.left_out.servers):
             messages[0] = with_word(messages[0], missing)
         tools_dropped = False
@@ -161,7 +163,8 @@ class TurnRun:
             wanted = () if limited else completed.calls
             cost = self._turn.cost - cost_before
             calls, approvals = lasting(partial(self._dispatcher.prepare, wanted, cost))
-            writer.complete(completed.text, calls, approvals)
+            text, before = rejoined(before, completed.text, is_cut=completed.truncated), ""
+            writer.complete(text, calls, approvals)
             self._dispatcher.announce(calls, approvals)
             if not calls:
                 ending = self._ending(completed, limited, tools_dropped)
@@ -169,7 +172,7 @@ class TurnRun:
             self._dispatcher.run(calls)
             if stop := self._stop_after(calls):
                 return stop
-            messages.append(assistant_entry(completed.text, calls))
+            messages.append(assistant_entry(text, calls))
             messages.extend(map(tool_entry, calls))
 
     def stopped(self) -> Ending:

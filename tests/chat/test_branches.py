@@ -317,6 +317,27 @@ def test_an_answer_cut_at_the_models_length_can_be_continued(model: Any, ask: An
     assert shown(turn) == ["Write", "Half an", " answer."]
 
 
+def test_code_that_was_cut_goes_on_as_code(model: Any, ask: Any) -> None:
+    server = model(
+        [
+            text("So:\n\n```python\ndef left():\n", finish="length"),
+            text("    return 7", finish="length"),
+            text("  # mugs\n```\n\nThat is all."),
+        ]
+    )
+    turn = ask("Write")
+    run_turn(turn.pk)
+    for _ in range(2):
+        turn = continue_turn(fresh(turn), uuid4())
+        run_turn(turn.pk)
+
+    assert shown(turn)[2:] == [
+        "```python\n    return 7",
+        "```python\n  # mugs\n```\n\nThat is all.",
+    ]
+    assert server.requests[2].messages[-2]["content"].startswith("```python\n")
+
+
 def test_another_answer_is_no_word_on_a_call_of_unknown_outcome(
     model: Any, shop: Any, ask: Any
 ) -> None:
