@@ -41,7 +41,7 @@ def _open_menus(page: Any) -> None:
 
 def _search_the_result(page: Any) -> None:
     page.click(".result-views a:nth-child(2)")
-    page.wait_for_selector(".result:not(.htmx-added) .tree")  # its field is listened to by then
+    page.wait_for_selector(".tree")
     page.fill("[type=search]", "mug")
     page.wait_for_selector(".places mark")
 
