@@ -109,7 +109,9 @@ def test_a_stop_at_any_moment_leaves_a_conversation_that_any_model_takes(
 
     # A stop that comes after the model's last word changes nothing any more.
     assert set(ends) == {"cancelled", "done"}
-    assert ends.count("cancelled") > 7
+    # One for the message with its calls and one for the end of each call; the message's first text
+    # has one of its own only where it was stored before the rest came.
+    assert ends.count("cancelled") >= 7
 
 
 def _stopper(turn: Turn, at: int) -> Callable[[], None]:
