@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import ceil
 
 from .exceptions import (
     ConnectionFailed,
@@ -78,7 +79,7 @@ class Breaker:
             if now < self._closed_until:
                 raise ConnectionFailed(
                     f"Connection error: the server failed {FAILURES} times within "
-                    f"{WINDOW_SECONDS:g} s; it is tried again in {self._closed_until - now:.0f} s."
+                    f"{WINDOW_SECONDS:g} s; it is tried again in {ceil(self._closed_until - now)} s."
                 )
             if self._is_open(now):
                 # This call is the try; the others wait for its outcome.

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import ceil
 
 from automate_llm.exceptions import ConnectionFailed, DeadlineExceeded, MCPClientError
 from automate_llm.exchange import Exchange
@@ -77,7 +78,7 @@ class _Server:
         if pause := self.back_off.pause():
             raise ConnectionFailed(
                 "Connection error: the server's command ended again and again; it is started again "
-                f"in {pause:.0f} s. The site's log has what it wrote to standard error."
+                f"in {ceil(pause)} s. The site's log has what it wrote to standard error."
             )
         self.back_off.start()
         opening: Future[Opened | End] = Future()

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import select
 import signal
 import subprocess
@@ -132,7 +131,7 @@ def test_a_command_that_ends_again_and_again_rests() -> None:
 
     assert "exit status 1" in str(first)
     assert "exit status 1" in str(second)
-    assert re.search("started again in [01] s", str(third))
+    assert "started again in 1 s" in str(third)
     assert not third.may_have_run
 
 
