@@ -77,9 +77,10 @@ class Breaker:
         with self._lock:
             now = self._clock()
             if now < self._closed_until:
+                seconds = ceil(self._closed_until - now)
                 raise ConnectionFailed(
                     f"Connection error: the server failed {FAILURES} times within "
-                    f"{WINDOW_SECONDS:g} s; it is tried again in {ceil(self._closed_until - now)} s."
+                    f"{WINDOW_SECONDS:g} s; it is tried again in {seconds} s."
                 )
             if self._is_open(now):
                 # This call is the try; the others wait for its outcome.
