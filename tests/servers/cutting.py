@@ -7,6 +7,10 @@ import threading
 import uvicorn
 
 
+TURNS_OF_THE_LOOP = 10
+"""A connection that was just accepted is known after a few, and one that is cut is then closed."""
+
+
 class CuttingServer(uvicorn.Server):
     """Cuts every connection when it stops, as a killed process does, from whatever thread."""
 
@@ -27,10 +31,16 @@ class CuttingServer(uvicorn.Server):
 
         Hundreds of servers stop while the tests run, and those were forty seconds.
         """
-        for listener in (*self.servers, *(sockets or [])):
-            listener.close()
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
+        loop = asyncio.get_running_loop()
+        for listener in (each for server in self.servers for each in server.sockets):
+            # What was accepted before must come in first: asyncio loses it where its server closes.
+            loop.remove_reader(listener.fileno())
+        for _ in range(TURNS_OF_THE_LOOP):
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
+            await asyncio.sleep(0)
+        for closing in (*self.servers, *(sockets or [])):
+            closing.close()
         if self.server_state.tasks:
             _, late = await asyncio.wait(
                 self.server_state.tasks, timeout=self.config.timeout_graceful_shutdown
