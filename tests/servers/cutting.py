@@ -6,7 +6,6 @@ import threading
 
 import uvicorn
 
-
 TURNS_OF_THE_LOOP = 10
 """A connection that was just accepted is known after a few, and one that is cut is then closed."""
 
