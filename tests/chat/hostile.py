@@ -83,8 +83,8 @@ def _bundled(texts: Iterable[str], most: int) -> list[str]:
     return bundles
 
 
-HOSTILE_BUNDLES = _bundled(HOSTILE_TEXTS, 120)
-"""The same, each at the beginning of a line, and as many at once as a conversation's title holds.
+HOSTILE_BUNDLES = _bundled(HOSTILE_TEXTS, 100)
+"""The same, each at the beginning of a line, and as many at once as the name of a server holds.
 
 For what renders a whole page for each. Without the zero, which no row can hold.
 """

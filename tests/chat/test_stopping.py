@@ -121,6 +121,8 @@ def _stopper(turn: Turn, at: int) -> Callable[[], None]:
     def wake() -> None:
         if next(moments) == at:
             stop_turn(turn)
+            if threading.current_thread().name == "automate-wake-ups":
+                connection.close()  # that thread never asks the database by itself
 
     return wake
 

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
@@ -213,6 +214,7 @@ def test_a_tool_that_is_left_out_while_its_turn_runs_is_refused_in_words(
         if len(server.requests) == 1:
             row = MCPTool.objects.get(name="stock")
             Conversation.objects.update(tools_left_out={"servers": [], "tools": [row.pk]})
+            connection.close()  # of the model server's thread
             return calls(("shop__stock", {}), ("shop__search", {}))
         return text("I could not look.")
 
