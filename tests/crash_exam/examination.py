@@ -91,11 +91,11 @@ class Examination:
         while time.monotonic() < end:
             turn = Turn.objects.get(submission=submission)
             self._look(turn, seen)
-            if self._worker.has_died():
+            is_waiting = turn.status == Turn.Status.WAITING
+            # Where turns run in the web process, it may die while it is told what was decided.
+            if self._worker.has_died() or (is_waiting and not self._decide(turn)):
                 died = True
                 self._restart()
-            elif turn.status == Turn.Status.WAITING:
-                self._decide(turn)
             elif turn.finished:
                 break
             time.sleep(0.01)
@@ -135,13 +135,18 @@ class Examination:
         if conf().EXECUTOR != "thread":
             call_command("recover_turns", verbosity=0)
 
-    def _decide(self, turn: Any) -> None:
-        """What the person says to what the turn waits for; from a page, which may be another's."""
+    def _decide(self, turn: Any) -> bool:
+        """What the person says to what the turn waits for; from a page, which may be another's.
+
+        Returns whether the web process lived to answer.
+        """
 
         approval = Approval.objects.waiting().filter(call__turn=turn).first()
         unknown = turn.tool_calls.filter(status=ToolCall.Status.UNKNOWN, resolved_by=None).first()
         if approval is not None:
-            self._web.told("approve", approval=approval.pk)
-        elif unknown is not None:
+            return self._web.told("approve", approval=approval.pk) is not None
+        if unknown is not None:
             did = self._peers.effects[unknown.arguments["for"], unknown.arguments["what"]]
-            self._web.told("resolve", call=unknown.pk, outcome="done" if did else "failed")
+            outcome = "done" if did else "failed"
+            return self._web.told("resolve", call=unknown.pk, outcome=outcome) is not None
+        return True
