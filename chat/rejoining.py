@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([^`\r\n]*)$", re.MULTILINE)
+# Possessive, since a line that is almost a fence must not take the square of its length.
+_FENCE = re.compile(r"^[ \t]*+(`{3,}+|~{3,}+)([^`\r\n]*+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """Code that a limit cut in two."""
 
+import time
+
 import pytest
 
 from chat.rejoining import open_fence, rejoined
@@ -58,3 +60,11 @@ def test_a_text_that_follows_no_open_block_stays_as_it_is() -> None:
     text = "x\n```\ny"
 
     assert rejoined("```\nx\n```\n", text, is_cut=True) == rejoined("", text) == text
+
+
+@pytest.mark.parametrize("line", ["~~~" + " " * 400_000 + "`", "~" * 400_000 + "`"])
+def test_a_long_line_that_is_almost_a_fence_is_read_in_time(line: str) -> None:
+    before = time.thread_time()
+
+    assert open_fence(line) is None
+    assert time.thread_time() - before < 1

@@ -1,5 +1,6 @@
 """Search in one's own conversations: what is found and shown, and what cannot break it."""
 
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from django.urls import reverse
 from chat import filing
 from chat.models import Conversation, Message, Turn
 from chat.search import search
-from chat.search.base import Sought, marked
+from chat.search.base import Sought, marked, without_markdown
 
 from .hostile import HOSTILE_BUNDLES, elements
 from .test_views import end, person, stranger
@@ -281,3 +282,21 @@ def test_a_word_that_is_everywhere_shows_as_many_as_fit(user: Any, person: Clien
 
     assert page.count("#message-") == 30
     assert "more words find less" in page
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-" * 400_000 + "x",
+        "|" + " " * 400_000 + "x",
+        " " * 400_000 + "x",
+        "- " * 200_000,
+        "[" * 400_000,
+    ],
+)
+def test_a_long_line_that_is_almost_markdown_is_stripped_in_time(line: str) -> None:
+    before = time.thread_time()
+
+    without_markdown(line)
+
+    assert time.thread_time() - before < 1
