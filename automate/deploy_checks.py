@@ -14,6 +14,7 @@ Where there is no database yet, as in the build of an image, nothing is said.
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -89,7 +90,12 @@ def _servers() -> Iterator[CheckMessage]:
 
 
 def _any_secret() -> Iterator[CheckMessage]:
-    wide = [each for each in conf().SECRET_REFERENCES if each in ("*", "env:*", "file:*")]
+    anything = ("env:A_NAME_OF_ANY_KIND", "file:/a/path/of/any/kind")
+    wide = [
+        pattern
+        for pattern in conf().SECRET_REFERENCES
+        if any(fnmatchcase(each, pattern) for each in anything)
+    ]
     if wide:
         yield Warning(
             f"AUTOMATE['SECRET_REFERENCES'] allows {' and '.join(map(repr, wide))}, so that those "

@@ -68,11 +68,16 @@ def resolve_private_key(reference: str) -> str:
 
 
 def is_allowed(reference: str) -> bool:
-    """Whether the row of a server may hold this reference; a secret itself it may."""
-    patterns = conf().SECRET_REFERENCES
-    return not reference.startswith(_REFERENCES) or any(
-        fnmatchcase(reference, pattern) for pattern in patterns
-    )
+    """Whether the row of a server may hold this reference; a secret itself it may.
+
+    A path that goes up (`..`) it may not: it would lead out of the folder that a pattern names.
+    """
+    if not reference.startswith(_REFERENCES):
+        return True
+    kind, _, name = reference.partition(":")
+    if kind == "file" and ".." in Path(name).parts:
+        return False
+    return any(fnmatchcase(reference, pattern) for pattern in conf().SECRET_REFERENCES)
 
 
 def is_raw_secret(reference: str) -> bool:

@@ -40,7 +40,9 @@ def test_a_site_says_which_references_its_servers_may_hold(
     for reference in ("env:MCP_SHOP", f"file:{tmp_path}/mcp_shop", "a secret itself"):
         bearer(reference).clean_fields()
         assert bearer(reference).connection().headers["Authorization"].startswith("Bearer ")
-    for reference in ("env:OTHER", f"file:{tmp_path}/other", "env:mcp_shop"):
+    (tmp_path / "mcp_folder").mkdir()
+    climbing = f"file:{tmp_path}/mcp_folder/../other"
+    for reference in ("env:OTHER", f"file:{tmp_path}/other", climbing, "env:mcp_shop"):
         with pytest.raises(ValidationError, match="does not allow this reference"):
             bearer(reference).clean_fields()
         words = refused(reference)

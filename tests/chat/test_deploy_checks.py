@@ -61,7 +61,7 @@ def test_addresses(url: str, hosts: tuple[str, ...], expected: list[str]) -> Non
     assert ids(MCP_PRIVATE_HOSTS=hosts) == expected
 
 
-@pytest.mark.parametrize("wide", ["*", "env:*", "file:*"])
+@pytest.mark.parametrize("wide", ["*", "env:*", "env:?*", "file:*", "file:/*"])
 def test_references_to_any_secret_are_spoken_of_where_there_are_servers(wide: str) -> None:
     assert ids(SECRET_REFERENCES=("env:MCP_*", wide)) == []
     add_server("https://mcp.example.com/mcp")
