@@ -8,9 +8,9 @@ socket: it carries one request at a time, over one connection that it keeps.
 import socket
 import ssl
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
-from typing import Any, cast
+from typing import cast
 
 import httpcore2
 import httpx2
@@ -19,7 +19,6 @@ from automate_llm.providers.merging import MergingBackend
 
 MAX_ERROR_BYTES = 64_000
 _KEPT_ERROR_HEADERS = ("content-type", "retry-after", "retry-after-ms", "x-should-retry")
-_CONNECTED = ("connection.connect_tcp.complete", "connection.start_tls.complete")
 
 
 class Interruption:
@@ -83,7 +82,9 @@ class Line(httpx2.HTTPTransport):
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,
-            network_backend=MergingBackend(lambda seconds: self._interruption.pause(seconds)),
+            network_backend=MergingBackend(
+                wait=lambda seconds: self._interruption.pause(seconds), connected=self._connected
+            ),
         )
         self._socket: socket.socket | None = None
         self._interruption = Interruption()
@@ -112,7 +113,6 @@ class Line(httpx2.HTTPTransport):
                 raise outcome
             return outcome
         self.last_request = request
-        request.extensions["trace"] = self._trace
         response = super().handle_request(request)
         if response.is_success:
             return response
@@ -122,10 +122,9 @@ class Line(httpx2.HTTPTransport):
         response.close()
         return httpx2.Response(response.status_code, headers=kept, content=body)
 
-    def _trace(self, name: str, facts: Mapping[str, Any]) -> None:
-        if name in _CONNECTED:
-            self._socket = facts["return_value"].get_extra_info("socket")
-            self._interruption.watch(self._socket)
+    def _connected(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._interruption.watch(connection)
 
 
 @cache

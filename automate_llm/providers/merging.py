@@ -11,6 +11,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 import httpcore2
@@ -22,8 +23,12 @@ PAUSE_FOR_EACH = 0.00015
 LONGEST_PAUSE = 0.15
 
 _MAX_LINE = 256
-_READ_BYTES = 65_536
+_READ_BYTES = 16_384
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;|$)")
+
+
+Wait = Callable[[float], object]
+Connected = Callable[[socket.socket], object]
 
 
 class Crowd:
@@ -104,16 +109,7 @@ class Chunks:
         payload: list[bytes] = []
         data, self._line, at = self._line + data, b"", 0
         while at < len(data):
-            if self._left > 2:
-                piece = data[at : at + self._left - 2]
-                payload.append(piece)
-                at += len(piece)
-                self._left -= len(piece)
-            elif self._left:
-                step = min(self._left, len(data) - at)
-                at += step
-                self._left -= step
-            else:
+            if not self._left:
                 end = data.find(b"\r\n", at)
                 if end < 0 and len(data) - at < _MAX_LINE:
                     self._line = data[at:]
@@ -124,9 +120,15 @@ class Chunks:
                     return b"".join(payload), data[at:]
                 at = end + 2
                 self._left = size + 2
+            if self._left > 2:
+                payload.append(data[at : at + self._left - 2])
+            step = min(self._left, len(data) - at)
+            at += step
+            self._left -= step
         return b"".join(payload), b""
 
 
+@lru_cache(maxsize=1_024)  # nearly every chunk of an answer is as long as others
 def _size(line: bytes) -> int:
     found = _SIZE.match(line)
     return int(found[1], 16) if found else 0
@@ -139,16 +141,19 @@ def _chunk(payload: bytes) -> bytes:
 class MergingStream(httpcore2.NetworkStream):
     """A connection whose reads are merged; `wait` waits so many seconds, or until a stop.
 
+    `connected` is told its socket, and that of the TLS that begins on it.
+
     While the chunks of a body are under way, `read_now` may be used in place of `read`: the parser
     above is then spared all of them, and sees a body that goes on where the last `read_now` ended.
     """
 
-    def __init__(self, stream: httpcore2.NetworkStream, wait: Callable[[float], object]) -> None:
+    def __init__(self, stream: httpcore2.NetworkStream, wait: Wait, connected: Connected) -> None:
         self._stream = stream
-        self._wait = wait
+        self._wait, self._connected = wait, connected
         self._chunks = Chunks()
         self._held = b""
         self.socket: socket.socket = stream.get_extra_info("socket")
+        connected(self.socket)
 
     @property
     def in_body(self) -> bool:
@@ -194,7 +199,7 @@ class MergingStream(httpcore2.NetworkStream):
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
         stream = self._stream.start_tls(ssl_context, server_hostname, timeout)
-        return MergingStream(stream, self._wait)
+        return MergingStream(stream, self._wait, self._connected)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
@@ -203,9 +208,9 @@ class MergingStream(httpcore2.NetworkStream):
 class MergingBackend(httpcore2.NetworkBackend):
     """Makes connections whose reads are merged."""
 
-    def __init__(self, wait: Callable[[float], object]) -> None:
+    def __init__(self, wait: Wait, connected: Connected) -> None:
         self._backend = httpcore2.SyncBackend()
-        self._wait = wait
+        self._wait, self._connected = wait, connected
 
     def connect_tcp(
         self,
@@ -216,4 +221,4 @@ class MergingBackend(httpcore2.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
         stream = self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
-        return MergingStream(stream, self._wait)
+        return MergingStream(stream, self._wait, self._connected)

@@ -242,9 +242,13 @@ class OpenAIProvider:
             return
 
         def take(piece: bytes) -> bool:
-            for text in answer.texts(piece):
-                _raise_if_fired(interruption)
-                hand(text)
+            _raise_if_fired(interruption)
+            texts: list[str] = []
+            try:
+                texts.extend(answer.texts(piece))
+            finally:
+                if texts:
+                    hand("".join(texts))
             return not answer.assembly.done
 
         reading = reader.Reading(connection, take)

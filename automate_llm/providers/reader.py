@@ -23,7 +23,7 @@ from automate_llm.providers.merging import MergingStream, crowd
 IDLE_SECONDS = 1.0
 """After so long without a stream the thread ends."""
 
-PAUSE_IN_A_CROWD = 0.01
+PAUSE_IN_A_CROWD = 0.03
 """Seconds between two looks where many answers stream, so that there is more to read at each."""
 
 IS_SUPPORTED = selectors.DefaultSelector.__name__ in ("EpollSelector", "KqueueSelector")

@@ -82,11 +82,12 @@ def test_an_address_where_nobody_listens_is_unavailable():
 
 def test_a_stream_that_is_cut_keeps_the_text_that_came():
     with asking([text("One two three").drop_after(3)]) as ask:
-        events = ask.events()
+        came: list[str] = []
 
-        assert [next(events), next(events)] == [TextDelta("One"), TextDelta(" two")]
         with pytest.raises(ModelStreamBroken, match="broke off"):
-            next(events)
+            came.extend(event.text for event in ask.events() if isinstance(event, TextDelta))
+
+        assert "".join(came) == "One two"
         assert len(ask.model.requests) == 1
 
 

@@ -241,7 +241,7 @@ def test_two_hundred_answers_are_read_by_one_thread(monkeypatch):
 
         assert list(answers) == [f"one{number} two three" for number in range(200)]
     assert len(readers) <= 1
-    assert len(ask.texts) == 600
+    assert len(" ".join(ask.texts).split()) == 600
     assert Crowd().pause == merging.crowd.pause == 0
 
 
@@ -276,7 +276,7 @@ class Answer:
     def __init__(self):
         ours, self.server = socket.socketpair()
         self.server.sendall(b"HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n")
-        self.stream = MergingStream(SyncStream(ours), None)
+        self.stream = MergingStream(SyncStream(ours), id, id)
         self.stream.read(1000, 5)
         self.taken = threading.Event()
 
