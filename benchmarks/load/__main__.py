@@ -11,6 +11,8 @@ import signal
 import sys
 import threading
 import time
+from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import ExitStack
 from statistics import quantiles
 
@@ -87,7 +89,7 @@ def _streams(turns: int, words: int, a_second: float) -> bool:
         ended = time.monotonic() - began - waited - seconds
         watch.stop()
         whole = sum(each.words == words and each.status == "done" for each in browsers.all)
-        delays = sorted(browsers.delays())
+        delays = list(browsers.delays())
         print(f"\n{turns:,} streamed turns at once, {words} words each, {a_second:g} a second\n")
         print(f"streams opened in                {opened:.1f} s")
         print(f"all turns at the model in        {waited:.1f} s")
@@ -102,12 +104,13 @@ def _streams(turns: int, words: int, a_second: float) -> bool:
             _verdict("words seen while streamed, %", 100 * len(delays) / (turns * words), None),
         ]
         if delays:
-            cuts = quantiles(delays, n=100)
+            print(f"p95 by the second, ms            {_by_second(delays)}")
+            cuts = quantiles([delay for _, delay in delays], n=100)
             verdicts += [
                 _verdict("delay of a word, median, ms", cuts[49], None),
                 _verdict("delay of a word, p95, ms", cuts[94], 250),
                 _verdict("delay of a word, p99, ms", cuts[98], None),
-                _verdict("delay of a word, longest, ms", delays[-1], None),
+                _verdict("delay of a word, longest, ms", max(delay for _, delay in delays), None),
             ]
         verdicts += [
             _verdict("web process, MB", web.peak_megabytes(), 300),
@@ -119,6 +122,16 @@ def _streams(turns: int, words: int, a_second: float) -> bool:
     if lost:
         sys.exit(f"{lost} turns were lost")
     return not all(verdicts)
+
+
+def _by_second(delays: Sequence[tuple[int, int]]) -> str:
+    """The 95th percentile of what was sent in the first second, in the next one, and so on."""
+    first = min(sent for sent, _ in delays)
+    seconds: defaultdict[int, list[int]] = defaultdict(list)
+    for sent, delay in delays:
+        seconds[(sent - first) // 1_000].append(delay)
+    enough = (seconds[each] for each in sorted(seconds) if len(seconds[each]) >= 100)
+    return " ".join(f"{quantiles(each, n=20)[-1]:.0f}" for each in enough)
 
 
 class _Watch:

@@ -24,7 +24,7 @@ class Browser:
         self.is_open = False
         self.status = ""
         self.words = 0
-        self.delays: list[int] = []
+        self.delays: list[tuple[int, int]] = []
         self._last = 0
         self._pending = b""
 
@@ -47,7 +47,7 @@ class Browser:
         for word in _STAMP.findall(text):
             if (sent := int(word, 16)) > self._last:
                 self._last = sent
-                self.delays.append(came - sent)
+                self.delays.append((sent, came - sent))
 
 
 def _fields(event: bytes) -> tuple[bytes, bytes]:
@@ -118,8 +118,10 @@ class Browsers:
             self._close(descriptor)
         self._epoll.close()
 
-    def delays(self) -> Iterator[int]:
-        """Milliseconds from the model to the browser, of every word."""
+    def delays(self) -> Iterator[tuple[int, int]]:
+        """Of every word: when the model sent it, and how long it took from there to the browser,
+        in milliseconds.
+        """
         for browser in self.all:
             yield from browser.delays
 
