@@ -10,7 +10,7 @@ from automate.databases import short_transaction
 from automate.statements import insert_rows
 
 from .connections import lasting
-from .events import EventLog
+from .events import EventLog, NewEvent
 from .models import Approval, Conversation, Message, ToolCall, TurnEvent
 from .records import record_calls
 from .scribe import scribe, store_messages
@@ -57,7 +57,7 @@ class AnswerWriter:
         if not self._is_hidden:
             scribe.hand(self)
 
-    def take(self) -> TurnEvent | None:
+    def take(self) -> NewEvent | None:
         """The unwritten text as a row, for the scribe, which adds the key of the message."""
         with self._settled:
             if not self._unwritten:

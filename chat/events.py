@@ -50,10 +50,10 @@ class EventLog:
         insert([self.numbered(kind, data) for kind, data in events])
         wake_ups.announce([self.turn_id])
 
-    def numbered(self, kind: TurnEvent.Kind, data: dict[str, Any]) -> TurnEvent:
+    def numbered(self, kind: TurnEvent.Kind, data: dict[str, Any]) -> "NewEvent":
         """An event that whoever asks for it writes, with the next number."""
         self._seq += 1
-        return TurnEvent(turn_id=self.turn_id, seq=self._seq, kind=kind, data=data)
+        return NewEvent(self.turn_id, self._seq, kind, data)
 
     def fold_text(self) -> None:
         """Delete the text events, once their text stands in the turn's messages."""
@@ -65,9 +65,38 @@ def _last_seq(turn_id: UUID) -> int:
     return found["last"] or 0
 
 
-def insert(rows: Sequence[TurnEvent], *, again: bool = False) -> None:
+class NewEvent(NamedTuple):
+    """One event as its writer makes it."""
+
+    turn_id: UUID
+    seq: int
+    kind: TurnEvent.Kind
+    data: dict[str, Any]
+
+
+def insert(events: Sequence[NewEvent], *, again: bool = False) -> None:
     """Store events by one statement; `again` passes over those that an earlier try has stored."""
-    insert_rows(rows, ignores_conflicts=again)
+    connection = connections[router.db_for_write(TurnEvent)]
+    if connection.vendor == "postgresql":
+        _insert_as_document(events, connection, again=again)
+    else:
+        rows = [TurnEvent(**event._asdict()) for event in events]
+        insert_rows(rows, ignores_conflicts=again)
+
+
+def _insert_as_document(events: Sequence[NewEvent], connection: Any, *, again: bool) -> None:
+    """One parameter for all of them, which spares quoting and parsing a thousand: 0.6 of 4 ms of
+    CPU for 200 events.
+    """
+    rows = [(str(event.turn_id), *event[1:]) for event in events]
+    table = connection.ops.quote_name(TurnEvent._meta.db_table)
+    sql = (
+        f"INSERT INTO {table} (turn_id, seq, kind, data) "  # noqa: S608 # own names
+        "SELECT (event->>0)::uuid, (event->>1)::int, event->>2, event->3 "
+        "FROM jsonb_array_elements(%s::jsonb) event"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql + " ON CONFLICT DO NOTHING" * again, [json.dumps(rows)])
 
 
 class LogLine(NamedTuple):
@@ -122,7 +151,10 @@ def _by_each_turn(wanted: Sequence[tuple[UUID, int]], connection: Any) -> tuple[
         "WHERE turn_id = wanted.turn_key AND seq > wanted.seen OFFSET 0) event "
         "ORDER BY wanted.place, event.seq"
     )
-    return sql, [[turn_id for turn_id, _ in wanted], [seq for _, seq in wanted]]
+    # As text, since the driver takes four times as long for a list.
+    ids = ",".join([str(turn_id) for turn_id, _ in wanted])
+    numbers = ",".join([str(seq) for _, seq in wanted])
+    return sql, [f"{{{ids}}}", f"{{{numbers}}}"]
 
 
 def _by_join(wanted: Sequence[tuple[UUID, int]], connection: Any) -> tuple[str, list[Any]]:

@@ -31,6 +31,8 @@ EAGER_CHARACTERS = 2_000
 
 _OPEN_FENCE = re.compile(r" {0,3}(?:```|~~~)[^\n]*\n")
 
+_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 Kind = TurnEvent.Kind
 Data = dict[str, Any]
 
@@ -115,10 +117,11 @@ class TurnReader:
         """Whether `take` needs nothing but these lines: no row, and hardly any time."""
         return self._caught_up and all(line.kind == Kind.TEXT for line in lines)
 
-    def take(self, lines: list[LogLine]) -> Batch:
-        """What these lines, the next ones of the log, are to the page."""
-        with translation.override(self._language):
-            return self._batch(lines)
+    def take(self, lines: Sequence[LogLine]) -> Batch:
+        """What these lines, the next ones of the log, are to the page; all of them text."""
+        self._after = lines[-1].seq
+        runs = groupby(lines, _message_of)
+        return Batch(b"".join(self._grown(each, list(run)) for each, run in runs), ended=False)
 
     def read(self) -> Batch:
         """All that is new."""
@@ -160,9 +163,7 @@ class TurnReader:
             run = list(group)
             last = run[-1]
             if kind == Kind.TEXT:
-                text = "".join(event.data["text"] for event in run)
-                shown = self._text(message_id).add(text)
-                yield frame(Kind.TEXT, {"message": message_id} | shown, last.seq)
+                yield self._grown(message_id, run)
             elif kind == Kind.MESSAGE:
                 for message in pages.messages().filter(pk=message_id):
                     yield self._message(message, last.seq)
@@ -176,8 +177,12 @@ class TurnReader:
             else:
                 yield from self._ending(last.seq)
 
-    def _text(self, message_id: int) -> GrowingText:
-        return self._texts.setdefault(message_id, GrowingText())
+    def _grown(self, message_id: int, run: Sequence[LogLine]) -> bytes:
+        text = self._texts.get(message_id)
+        if text is None:
+            text = self._texts[message_id] = GrowingText()
+        shown = text.add("".join([line.data["text"] for line in run]))
+        return frame("text", {"message": message_id, **shown}, run[-1].seq)
 
     def _message(self, message: Message, seq: int | None = None) -> bytes:
         self._complete.add(message.pk)
@@ -226,8 +231,7 @@ class TurnReader:
 def frame(event: str, data: Mapping[str, Any], seq: int | None = None) -> bytes:
     """One event of the stream; `seq` is where a browser that comes back goes on."""
     number = "" if seq is None else f"id: {seq}\n"
-    body = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return f"{number}event: {event}\ndata: {body}\n\n".encode(errors="replace")
+    return f"{number}event: {event}\ndata: {_as_json(data)}\n\n".encode(errors="replace")
 
 
 def _latest(events: list[LogLine]) -> list[LogLine]:
@@ -248,6 +252,11 @@ def _latest(events: list[LogLine]) -> list[LogLine]:
         return last_seen[event.kind, event.data[key]] == event.seq
 
     return [event for event in events if is_latest(event)]
+
+
+def _message_of(line: LogLine) -> int:
+    message: int = line.data["message"]
+    return message
 
 
 def _run(event: LogLine) -> tuple[str, int]:

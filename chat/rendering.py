@@ -83,6 +83,14 @@ _TAGS = {
     *("li", "ol", "p", "pre", "s", "span", "strong", "table", "tbody", "td", "th", "thead"),
     *("tr", "ul"),
 }
+_SANITISER = nh3.Cleaner(
+    tags=_TAGS,
+    attributes=_ATTRIBUTES,
+    allowed_classes=_CLASSES,
+    url_schemes={"http", "https"},
+    link_rel="noopener noreferrer nofollow",
+    set_tag_attribute_values={"a": {"target": "_blank"}},
+)
 
 
 def visible_text(text: str) -> str:
@@ -134,16 +142,7 @@ def _is_too_much(text: str) -> bool:
 
 
 def _rendered(text: str) -> SafeString:
-    html = _MARKDOWN.render(text)
-    clean = nh3.clean(
-        html,
-        tags=_TAGS,
-        attributes=_ATTRIBUTES,
-        allowed_classes=_CLASSES,
-        url_schemes={"http", "https"},
-        link_rel="noopener noreferrer nofollow",
-        set_tag_attribute_values={"a": {"target": "_blank"}},
-    )
+    clean = _SANITISER.clean(_MARKDOWN.render(text))
     return mark_safe(clean)  # noqa: S308 # the sanitiser's own output
 
 

@@ -18,8 +18,8 @@ from django.db import Error as DatabaseError
 from automate.databases import short_transaction
 from automate.statements import insert_rows, update_rows
 
-from .events import insert
-from .models import Message, TurnEvent
+from .events import NewEvent, insert
+from .models import Message
 from .wake_ups import wake_ups
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 BATCH_SECONDS = 0.06
 """How long the text of one answer is gathered after some of it was written."""
 
-SECONDS_FOR_EACH = 0.00015
+SECONDS_FOR_EACH = 0.0001
 """What each answer that has text adds to that: it is 0.15 s where there are a thousand."""
 
 ROUND_SECONDS = 0.02
@@ -55,7 +55,7 @@ class Source(Protocol):
     taken_at: float
     """When text was last taken, by the scribe's clock."""
 
-    def take(self) -> TurnEvent | None:
+    def take(self) -> NewEvent | None:
         """The text so far as a row, which is then on its way; nothing where there is none."""
         ...
 
@@ -64,7 +64,7 @@ class Source(Protocol):
         ...
 
 
-Taken = tuple[Source, TurnEvent]
+Taken = tuple[Source, NewEvent]
 
 
 class Scribe:

@@ -77,12 +77,12 @@ def _in_thread(reader: TurnReader) -> Iterator[bytes]:
 
 
 async def _in_event_loop(reader: TurnReader) -> AsyncIterator[bytes]:
-    follower = Follower(reader)
+    follower = Follower(reader, HEARTBEAT_SECONDS)
     with tail.following(follower):
         yield _OPENING
         await _let_go_of_request_thread()
         while True:
-            batch = await follower.next_batch(HEARTBEAT_SECONDS)
+            batch = await follower.next_batch()
             yield batch.frames if batch else _HEARTBEAT
             if batch:
                 if batch.ended:

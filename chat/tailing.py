@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from uuid import UUID
 
 from django.db import close_old_connections, connections
 
@@ -33,31 +34,48 @@ AT_ONCE = 200
 
 
 class Follower:
-    """One stream of a turn in an event loop; `batches` brings what is new until the end."""
+    """One stream of a turn in an event loop; `next_batch` brings what is new until the end."""
 
-    def __init__(self, reader: TurnReader) -> None:
+    def __init__(self, reader: TurnReader, patience: float) -> None:
         self.reader = reader
         self.loop = asyncio.get_running_loop()
-        self.looked_at = 0.0
-        self._news = asyncio.Event()
+        self.looked_at = self.asked_at = 0.0
+        self._patience = patience
         self._batch: Batch | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._waits_since = 0.0
+        self._alarm: asyncio.TimerHandle | None = None
 
-    async def next_batch(self, seconds: float) -> Batch | None:
-        """What is new; nothing where so many seconds bring nothing."""
+    async def next_batch(self) -> Batch | None:
+        """What is new; nothing where `patience` seconds bring nothing."""
         if self._batch is None:
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._news.wait()
-            except TimeoutError:
-                return None
+            self._waiter = self.loop.create_future()
+            self._waits_since = self.loop.time()
+            if self._alarm is None:  # one for many waits, as nearly all of them are short
+                self._alarm = self.loop.call_later(self._patience, self._ring)
+            await self._waiter
         batch, self._batch = self._batch, None
-        self._news.clear()
         return batch
 
     def deliver(self, batch: Batch) -> None:
         """To be called in the event loop."""
         self._batch = batch
-        self._news.set()
+        self._wake()
+
+    def close(self) -> None:
+        """To be called in the event loop, when nothing is awaited any more."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    def _ring(self) -> None:
+        left = self._waits_since + self._patience - self.loop.time()
+        self._alarm = self.loop.call_later(left, self._ring) if left > 0 else None
+        if left <= 0:
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
 class Tail:
@@ -87,6 +105,7 @@ class Tail:
                 with sparing_collector:
                     yield
             finally:
+                follower.close()
                 with self._news:
                     self._followers.discard(follower)
                     self._woken.discard(follower)
@@ -163,16 +182,24 @@ class Tail:
         self._end_or_release(silent)
 
     def _end_or_release(self, silent: Sequence[Follower]) -> None:
-        """Streams without news end where their turn has, which the log may not say."""
-        if not silent:
-            return
-        ids = {each.reader.turn_id for each in silent}
-        going_on = set(Turn.objects.unfinished().filter(pk__in=ids).values_list("pk", flat=True))
+        """Streams without news end where their turn has, which the log may not say.
+
+        It is asked once in `POLL_SECONDS`: many a wake-up tells what the look before it has seen.
+        """
+        now = time.monotonic()
+        asked = [each for each in silent if each.asked_at <= now - POLL_SECONDS]
+        over: set[UUID] = set()
+        if asked:
+            over = {each.reader.turn_id for each in asked}
+            going_on = Turn.objects.unfinished().filter(pk__in=over)
+            over.difference_update(going_on.values_list("pk", flat=True))
+        for follower in asked:
+            follower.asked_at = now
         for follower in silent:
-            if follower.reader.turn_id in going_on:
-                self.taken(follower)
-            else:
+            if follower.reader.turn_id in over:
                 self._pool.submit(self._read, follower)
+            else:
+                self.taken(follower)
 
     def _read(self, follower: Follower) -> None:
         """What needs rows, or the rendering of a whole message; in a thread of the pool."""

@@ -1423,6 +1423,7 @@ class Migration(migrations.Migration):
                 (
                     "turn",
                     models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="events",
                         to="automate_chat.turn",

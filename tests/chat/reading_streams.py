@@ -114,6 +114,7 @@ class Browser:
         )
         self.events: list[Event] = []
         self.times: list[float] = []
+        self.comments = 0
         self._news = threading.Condition()
         self._thread = threading.Thread(target=self._read)
         self._thread.start()
@@ -123,6 +124,11 @@ class Browser:
         with self._news:
             assert self._news.wait_for(lambda: len(self.events) >= count, 10), self.events
             return self.events[:count]
+
+    def wait_for_comments(self, count: int) -> None:
+        """Until so many comments have come, which keep a silent stream open."""
+        with self._news:
+            assert self._news.wait_for(lambda: self.comments >= count, 10)
 
     def wait_for_end(self) -> list[Event]:
         self._thread.join(10)
@@ -135,9 +141,19 @@ class Browser:
         self.response.raw._fp.fp.raw._sock.shutdown(2)
         self.wait_for_end()
 
+    def _counted(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        line = b""
+        for piece in pieces:
+            line = piece if line.endswith(b"\n") else line + piece
+            if line.startswith(b":") and line.endswith(b"\n"):
+                with self._news:
+                    self.comments += 1
+                    self._news.notify_all()
+            yield piece
+
     def _read(self) -> None:
         try:
-            for event in events_in(self.response.iter_content(1)):
+            for event in events_in(self._counted(self.response.iter_content(1))):
                 with self._news:
                     self.events.append(event)
                     self.times.append(time.monotonic())

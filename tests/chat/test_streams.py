@@ -10,6 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
+from chat import streams
 from chat.events import EventLog
 from chat.models import Message, ToolCall, Turn, TurnEvent
 from chat.wake_ups import wake_ups
@@ -266,6 +267,34 @@ def test_under_wsgi_every_event_comes_when_it_is_written(
     finish(turn, log)
 
     assert [event.kind for event in browser.wait_for_end()] == [*["text"] * 3, "message", "status"]
+
+
+def test_a_silent_stream_under_asgi_says_that_it_is_still_there(
+    site: Site, person: Client, turn: Turn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "HEARTBEAT_SECONDS", 0.05)
+    message = an_answer(turn)
+    log = EventLog(turn.pk)
+    browser = Browser(site, person, turn)
+
+    browser.wait_for_comments(2)
+    log.append(Kind.TEXT, message=message.pk, text="Hello")
+    browser.wait_for(1)
+    browser.wait_for_comments(browser.comments + 2)
+    finish(turn, log)
+
+    assert [event.kind for event in browser.wait_for_end()] == ["text", "message", "status"]
+
+
+def test_a_silent_stream_under_wsgi_says_so_too(
+    person: Client, turn: Turn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "HEARTBEAT_SECONDS", 0.01)
+    answer = stream(person, turn)
+    pieces = iter(answer.streaming_content)
+
+    assert [next(pieces), next(pieces)] == [b"retry: 1000\n\n", b": still here\n\n"]
+    answer.close()
 
 
 def test_two_tabs_see_the_same(site: Site, person: Client, turn: Turn) -> None:
