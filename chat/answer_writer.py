@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from uuid import UUID
 
 from django.db import connection
@@ -48,6 +49,10 @@ class AnswerWriter:
         self._unwritten: list[str] = []
         self._is_on_its_way = False
         self._settled = threading.Condition()
+
+    def streaming(self) -> AbstractContextManager[None]:
+        """To be held while text may come."""
+        return nullcontext() if self._is_hidden else scribe.expecting()
 
     def add(self, text: str) -> None:
         """Take a piece of text, in any thread; the first is written at once, others with more."""

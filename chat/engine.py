@@ -290,7 +290,8 @@ class TurnRun:
 
     def _streamed(self, model: Requester, request: ModelRequest, writer: AnswerWriter) -> Completed:
         try:
-            return model.answer(request, writer.add)
+            with writer.streaming():
+                return model.answer(request, writer.add)
         except BaseException:
             writer.break_off()
             raise

@@ -8,18 +8,18 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Protocol
 
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, router
 from django.db import Error as DatabaseError
 
 from automate.databases import short_transaction
 from automate.statements import insert_rows, update_rows
 
 from .events import NewEvent, insert
-from .models import Message
+from .models import Message, TurnEvent
 from .wake_ups import wake_ups
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,9 @@ GIVE_UP_SECONDS = 30.0
 """Text that the database does not take for so long is seen with its whole message only."""
 
 IDLE_SECONDS = 1.0
-"""After so long without text the thread ends, and its connection with it."""
+"""After so long with neither text nor an answer that is expected, the thread ends, and its
+connection with it.
+"""
 
 
 class Source(Protocol):
@@ -75,7 +77,23 @@ class Scribe:
         self._due: dict[int, Source] = {}
         self._has_first_text = False
         self._free_at = 0.0
+        self._expected = 0
         self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def expecting(self) -> Iterator[None]:
+        """While the block lasts the thread is there, and connected, and text need not wait for it.
+
+        Where a thousand answers begin at once, every step of a thread waits for a thousand others.
+        """
+        with self._news:
+            self._expected += 1
+            self._have_thread()
+        try:
+            yield
+        finally:
+            with self._news:
+                self._expected -= 1
 
     def hand(self, source: Source) -> None:
         """Have the text of this answer written soon; at once where it is the first."""
@@ -84,16 +102,19 @@ class Scribe:
         with self._news:
             self._due[id(source)] = source
             self._has_first_text = self._has_first_text or not source.has_begun
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="automate-scribe", daemon=True
-                )
-                self._thread.start()
+            self._have_thread()
             if self._has_first_text or len(self._due) == 1:
                 self._news.notify()
 
+    def _have_thread(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="automate-scribe", daemon=True)
+            self._thread.start()
+
     def _run(self) -> None:
         try:
+            with suppress(DatabaseError):  # whoever writes tries again
+                connections[router.db_for_write(TurnEvent)].ensure_connection()
             while (sources := self._next_round()) is not None:
                 taken = [(source, row) for source in sources if (row := source.take())]
                 try:
@@ -109,9 +130,10 @@ class Scribe:
     def _next_round(self) -> list[Source] | None:
         """The answers whose text is to be written now; nothing where there was none for long."""
         with self._news:
-            if not self._news.wait_for(lambda: self._due, IDLE_SECONDS):
-                self._thread = None
-                return None
+            while not self._news.wait_for(lambda: self._due, IDLE_SECONDS):
+                if not self._expected:
+                    self._thread = None
+                    return None
             self._news.wait_for(lambda: self._has_first_text, self._free_at - time.monotonic())
             now = time.monotonic()
             waits = max(BATCH_SECONDS, len(self._due) * SECONDS_FOR_EACH)
