@@ -102,7 +102,10 @@ def visible_text(text: str) -> str:
 def render_markdown(text: str) -> SafeString:
     """Whole Markdown as safe HTML."""
     text = visible_text(text)
-    return _plain(text) if _is_too_much(text) else _rendered(text)
+    try:
+        return _rendered(text)
+    except _TooMuch:
+        return _plain(text)
 
 
 def render_stored_markdown(text: str) -> SafeString:
@@ -132,16 +135,22 @@ def _kept(text: str) -> SafeString:
     return render_markdown(text)
 
 
-def _is_too_much(text: str) -> bool:
-    if len(text) > MAX_MARKDOWN_CHARACTERS:
-        return True
-    blocks = _BLOCKS.parse(text)
-    return len(blocks) > MAX_TOKENS or any(
-        block.type == "inline" and len(block.content) > MAX_BLOCK_CHARACTERS for block in blocks
-    )
+class _TooMuch(Exception):
+    """Markdown that would take long to show, and to look at."""
+
+
+def _refuse_too_much(state: StateCore) -> None:
+    """Look at the blocks, before anything is made of the lines in them."""
+    if len(state.tokens) > MAX_TOKENS or any(
+        block.type == "inline" and len(block.content) > MAX_BLOCK_CHARACTERS
+        for block in state.tokens
+    ):
+        raise _TooMuch
 
 
 def _rendered(text: str) -> SafeString:
+    if len(text) > MAX_MARKDOWN_CHARACTERS:
+        raise _TooMuch
     clean = _SANITISER.clean(_MARKDOWN.render(text))
     return mark_safe(clean)  # noqa: S308 # the sanitiser's own output
 
@@ -286,13 +295,14 @@ class _Parser(MarkdownIt):
 def _parser() -> MarkdownIt:
     parser = _Parser("commonmark", {"html": False, "maxNesting": 20}, renderer_cls=_Renderer)
     parser.enable(["table", "strikethrough"])
+    parser.core.ruler.after("block", "refuse_too_much", _refuse_too_much)
     parser.core.ruler.push("show_addresses", _show_addresses)
     parser.core.ruler.push("directions", _let_words_say_direction)
     return parser
 
 
 def _block_parser() -> MarkdownIt:
-    return _parser().disable(["inline", "show_addresses", "directions"])
+    return _parser().disable(["refuse_too_much", "inline", "show_addresses", "directions"])
 
 
 _MARKDOWN = _parser()

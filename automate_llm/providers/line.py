@@ -16,6 +16,7 @@ import httpcore2
 import httpx2
 
 from automate_llm.providers.merging import MergingBackend
+from automate_llm.providers.reader import Arrival
 
 MAX_ERROR_BYTES = 64_000
 _KEPT_ERROR_HEADERS = ("content-type", "retry-after", "retry-after-ms", "x-should-retry")
@@ -82,9 +83,7 @@ class Line(httpx2.HTTPTransport):
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,
-            network_backend=MergingBackend(
-                wait=lambda seconds: self._interruption.pause(seconds), connected=self._connected
-            ),
+            network_backend=MergingBackend(self),
         )
         self._socket: socket.socket | None = None
         self._interruption = Interruption()
@@ -122,9 +121,18 @@ class Line(httpx2.HTTPTransport):
         response.close()
         return httpx2.Response(response.status_code, headers=kept, content=body)
 
-    def _connected(self, connection: socket.socket) -> None:
+    def connected(self, connection: socket.socket) -> None:
+        """Let whatever interrupts the request shut this socket."""
         self._socket = connection
         self._interruption.watch(connection)
+
+    def pause(self, seconds: float) -> None:
+        """Wait so long, or until the request is interrupted."""
+        self._interruption.pause(seconds)
+
+    def await_turn(self, connection: socket.socket, timeout: float | None) -> None:
+        """Wait for the head of the answer, by the process's reader."""
+        Arrival(connection).wait(timeout)
 
 
 @cache

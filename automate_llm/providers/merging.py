@@ -10,9 +10,9 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import httpcore2
 
@@ -24,11 +24,28 @@ LONGEST_PAUSE = 0.15
 
 _MAX_LINE = 256
 _READ_BYTES = 16_384
+_NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;|$)")
 
 
-Wait = Callable[[float], object]
-Connected = Callable[[socket.socket], object]
+class Ways(Protocol):
+    """What a connection needs of those who know what it is for."""
+
+    def pause(self, seconds: float) -> object:
+        """Wait so long, or until a stop."""
+        ...
+
+    def connected(self, connection: socket.socket) -> None:
+        """Be told the socket, and that of the TLS that begins on it."""
+        ...
+
+    def await_turn(self, connection: socket.socket, timeout: float | None) -> None:
+        """Return when there is something to read, and not with a thousand others at once.
+
+        Raises:
+            httpcore2.ReadTimeout: nothing came for so many seconds.
+        """
+        ...
 
 
 class Crowd:
@@ -139,21 +156,19 @@ def _chunk(payload: bytes) -> bytes:
 
 
 class MergingStream(httpcore2.NetworkStream):
-    """A connection whose reads are merged; `wait` waits so many seconds, or until a stop.
-
-    `connected` is told its socket, and that of the TLS that begins on it.
+    """A connection whose reads are merged, by the ways that `Line` has for it.
 
     While the chunks of a body are under way, `read_now` may be used in place of `read`: the parser
     above is then spared all of them, and sees a body that goes on where the last `read_now` ended.
     """
 
-    def __init__(self, stream: httpcore2.NetworkStream, wait: Wait, connected: Connected) -> None:
+    def __init__(self, stream: httpcore2.NetworkStream, ways: "Ways") -> None:
         self._stream = stream
-        self._wait, self._connected = wait, connected
+        self._ways = ways
         self._chunks = Chunks()
         self._held = b""
         self.socket: socket.socket = stream.get_extra_info("socket")
-        connected(self.socket)
+        ways.connected(self.socket)
 
     @property
     def in_body(self) -> bool:
@@ -161,9 +176,14 @@ class MergingStream(httpcore2.NetworkStream):
         return self._chunks.in_body
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        if not self._held and self._chunks.in_body and (pause := crowd.pause):
-            self._wait(pause)
-        while data := self._held or self._stream.read(max_bytes, timeout):
+        pause = crowd.pause
+        if pause and not self._held and self._chunks.in_body:
+            self._ways.pause(pause)
+        while data := self._held or (
+            self._read_in_turn(timeout)
+            if pause and self._chunks.in_head
+            else self._stream.read(max_bytes, timeout)
+        ):
             if self._chunks.in_head:  # what comes after it stays here, for `read_now`
                 seen, self._held = self._chunks.head(data)
             else:
@@ -181,12 +201,23 @@ class MergingStream(httpcore2.NetworkStream):
         if not data:
             try:
                 data = self.socket.recv(_READ_BYTES)
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            except _NOTHING_YET:
                 return b"", True
             except OSError:
                 return b"", False
         payload, self._held = self._chunks.payload(data)
         return payload, bool(data) and not self._held
+
+    def _read_in_turn(self, timeout: float | None) -> bytes:
+        """What has come of the head, when it is there, and when it is this thread's turn."""
+        self.socket.settimeout(0)
+        while True:
+            try:
+                return self.socket.recv(_READ_BYTES)
+            except _NOTHING_YET:
+                self._ways.await_turn(self.socket, timeout)
+            except OSError as exc:
+                raise httpcore2.ReadError(str(exc)) from exc
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._chunks = Chunks()
@@ -199,7 +230,7 @@ class MergingStream(httpcore2.NetworkStream):
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
         stream = self._stream.start_tls(ssl_context, server_hostname, timeout)
-        return MergingStream(stream, self._wait, self._connected)
+        return MergingStream(stream, self._ways)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
@@ -208,9 +239,9 @@ class MergingStream(httpcore2.NetworkStream):
 class MergingBackend(httpcore2.NetworkBackend):
     """Makes connections whose reads are merged."""
 
-    def __init__(self, wait: Wait, connected: Connected) -> None:
+    def __init__(self, ways: Ways) -> None:
         self._backend = httpcore2.SyncBackend()
-        self._wait, self._connected = wait, connected
+        self._ways = ways
 
     def connect_tcp(
         self,
@@ -221,4 +252,4 @@ class MergingBackend(httpcore2.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
         stream = self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
-        return MergingStream(stream, self._wait, self._connected)
+        return MergingStream(stream, self._ways)

@@ -13,9 +13,11 @@ import socket
 import ssl
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 
+import httpcore2
 import httpx2
 
 from automate_llm.providers.merging import MergingStream, crowd
@@ -25,6 +27,8 @@ IDLE_SECONDS = 1.0
 
 PAUSE_IN_A_CROWD = 0.03
 """Seconds between two looks where many answers stream, so that there is more to read at each."""
+
+ARRIVALS_AT_ONCE = 16
 
 IS_SUPPORTED = selectors.DefaultSelector.__name__ in ("EpollSelector", "KqueueSelector")
 """Whether the system lets one thread wait for connections while another adds to them."""
@@ -64,6 +68,7 @@ class Reading:
         with self._lock:
             if not self._is_over:
                 reader.add(self, self._stream.socket)
+        reader.is_in()
         try:
             while (text := self._next(timeout)) is not None:
                 yield text
@@ -117,6 +122,41 @@ class Reading:
                     raise httpx2.ReadTimeout("nothing came in time") from None
 
 
+class Arrival:
+    """A thread that waits for the head of its answer.
+
+    Of a thousand whose heads come at once, a few go on at a time: threads that all want to run take
+    that from each other, and from the reader, for seconds.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._turn = threading.Lock()
+        self._turn.acquire()
+
+    def wait(self, timeout: float | None) -> None:
+        """Return when something has come, and it is this thread's turn.
+
+        Raises:
+            httpcore2.ReadTimeout: nothing came for so many seconds.
+        """
+        reader.add(self, self._connection)
+        try:
+            if not self._turn.acquire(timeout=-1 if timeout is None else timeout):
+                raise httpcore2.ReadTimeout("nothing came in time")
+        finally:
+            reader.remove(self, self._connection)
+
+    def advance(self, now: float) -> None:
+        """Something has come. For the reader."""
+        reader.remove(self, self._connection)
+        reader.let_in(self)
+
+    def go_on(self) -> None:
+        """It is this thread's turn."""
+        self._turn.release()
+
+
 class Reader:
     """The thread, and the connections that it looks at. Thread-safe."""
 
@@ -127,8 +167,27 @@ class Reader:
         """Start anew; a forked process has no thread of its parent's."""
         self._lock = threading.RLock()
         self._selector: selectors.BaseSelector | None = None
+        self._line: deque[Arrival] = deque()
+        self._inside = 0
 
-    def add(self, reading: Reading, connection: socket.socket) -> None:
+    def let_in(self, arrival: Arrival) -> None:
+        """Let this thread go on when few others do."""
+        with self._lock:
+            self._line.append(arrival)
+            self._let_in(ARRIVALS_AT_ONCE)
+
+    def is_in(self) -> None:
+        """A thread has read its head; the next one may. Nothing depends on that it says so."""
+        with self._lock:
+            self._inside = max(0, self._inside - 1)
+            self._let_in(ARRIVALS_AT_ONCE)
+
+    def _let_in(self, most: int) -> None:
+        while self._line and self._inside < most:
+            self._inside += 1
+            self._line.popleft().go_on()
+
+    def add(self, reading: Reading | Arrival, connection: socket.socket) -> None:
         """Look at this connection from now on."""
         with self._lock:
             if self._selector is None:
@@ -138,7 +197,7 @@ class Reader:
                 ).start()
             self._selector.register(connection, selectors.EVENT_READ, reading)
 
-    def remove(self, reading: Reading, connection: socket.socket) -> None:
+    def remove(self, reading: Reading | Arrival, connection: socket.socket) -> None:
         """Look at it no more; nothing changes where it is not looked at."""
         with self._lock:
             if self._selector is None:
@@ -149,10 +208,14 @@ class Reader:
 
     def _run(self, selector: selectors.BaseSelector) -> None:
         while True:
-            ready = selector.select(IDLE_SECONDS)
+            ready = selector.select(PAUSE_IN_A_CROWD if self._line else IDLE_SECONDS)
             now = time.monotonic()
             for key, _ in ready:
                 key.data.advance(now)
+            with self._lock:
+                # Threads whose answer was an error never said that they were in.
+                self._inside = min(self._inside, ARRIVALS_AT_ONCE - 1) if self._line else 0
+                self._let_in(ARRIVALS_AT_ONCE)
             if crowd.pause:
                 time.sleep(PAUSE_IN_A_CROWD)
             if ready:
