@@ -8,6 +8,7 @@ thread, which reads on as if there were no reader: the end, a broken chunk, a lo
 """
 
 import os
+import select
 import selectors
 import socket
 import ssl
@@ -25,10 +26,11 @@ from automate_llm.providers.merging import MergingStream, crowd
 IDLE_SECONDS = 1.0
 """After so long without a stream the thread ends."""
 
-PAUSE_IN_A_CROWD = 0.03
+PAUSE_IN_A_CROWD = 0.02
 """Seconds between two looks where many answers stream, so that there is more to read at each."""
 
 ARRIVALS_AT_ONCE = 16
+"""Threads of a crowd, about, that read the head of their answer at the same time."""
 
 IS_SUPPORTED = selectors.DefaultSelector.__name__ in ("EpollSelector", "KqueueSelector")
 """Whether the system lets one thread wait for connections while another adds to them."""
@@ -140,10 +142,15 @@ class Arrival:
         Raises:
             httpcore2.ReadTimeout: nothing came for so many seconds.
         """
+        if not self._wait(timeout):
+            raise httpcore2.ReadTimeout("nothing came in time")
+
+    def _wait(self, timeout: float | None) -> bool:
+        if not IS_SUPPORTED:
+            return bool(select.select([self._connection], [], [], timeout)[0])
         reader.add(self, self._connection)
         try:
-            if not self._turn.acquire(timeout=-1 if timeout is None else timeout):
-                raise httpcore2.ReadTimeout("nothing came in time")
+            return self._turn.acquire(timeout=-1 if timeout is None else timeout)
         finally:
             reader.remove(self, self._connection)
 
@@ -174,16 +181,16 @@ class Reader:
         """Let this thread go on when few others do."""
         with self._lock:
             self._line.append(arrival)
-            self._let_in(ARRIVALS_AT_ONCE)
+            self._let_in()
 
     def is_in(self) -> None:
         """A thread has read its head; the next one may. Nothing depends on that it says so."""
         with self._lock:
             self._inside = max(0, self._inside - 1)
-            self._let_in(ARRIVALS_AT_ONCE)
+            self._let_in()
 
-    def _let_in(self, most: int) -> None:
-        while self._line and self._inside < most:
+    def _let_in(self) -> None:
+        while self._line and self._inside < ARRIVALS_AT_ONCE:
             self._inside += 1
             self._line.popleft().go_on()
 
@@ -215,13 +222,13 @@ class Reader:
             with self._lock:
                 # Threads whose answer was an error never said that they were in.
                 self._inside = min(self._inside, ARRIVALS_AT_ONCE - 1) if self._line else 0
-                self._let_in(ARRIVALS_AT_ONCE)
+                self._let_in()
             if crowd.pause:
                 time.sleep(PAUSE_IN_A_CROWD)
             if ready:
                 continue
             with self._lock:
-                if not selector.get_map():
+                if not self._line and not selector.get_map():
                     self._selector = None
                     selector.close()
                     return

@@ -22,7 +22,8 @@ class Word:
     """What another process said; its own words come back to a process too."""
 
     channel: Channel
-    turn_ids: tuple[UUID, ...]
+    turns: Sequence[str]
+    """Their ids, in hexadecimal digits."""
 
 
 class Carrier(Protocol):
@@ -55,6 +56,6 @@ def payload(turn_ids: Sequence[UUID]) -> str:
 def word(channel: str, message: str) -> Word | None:
     """A message as it came; nothing where it is none of ours."""
     try:
-        return Word(Channel(channel), tuple(UUID(each) for each in message.split()))
+        return Word(Channel(channel), message.split())
     except ValueError:
         return None

@@ -6,6 +6,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from uuid import UUID
 
 from django.core.exceptions import ImproperlyConfigured
@@ -33,7 +34,7 @@ class WakeUps:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._listeners: defaultdict[tuple[Channel, UUID], set[Wake]] = defaultdict(set)
+        self._listeners: defaultdict[tuple[Channel, str], set[Wake]] = defaultdict(set)
         self._carrier: Carrier | None = None
         self._ear: threading.Thread | None = None
         self._end = threading.Event()
@@ -41,7 +42,7 @@ class WakeUps:
     @contextmanager
     def listen(self, turn_id: UUID, wake: Wake, channel: Channel = Channel.NEWS) -> Iterator[None]:
         """Call `wake` at every word of this turn, from any thread, until the block ends."""
-        key = channel, turn_id
+        key = channel, turn_id.hex
         with self._lock:
             self._listeners[key].add(wake)
         try:
@@ -60,23 +61,23 @@ class WakeUps:
         """
         self.carrier().announce(channel, turn_ids)
 
-        def wake_all() -> None:
-            for turn_id in turn_ids:
-                self.wake(turn_id, channel)
-
-        transaction.on_commit(wake_all, using=_database())
+        turns = [turn_id.hex for turn_id in turn_ids]
+        transaction.on_commit(partial(self._wake, turns, channel), using=_database())
 
     def wake(self, turn_id: UUID, channel: Channel = Channel.NEWS) -> None:
         """Wake who waits for this turn in this process."""
+        self._wake([turn_id.hex], channel)
+
+    def _wake(self, turns: Sequence[str], channel: Channel) -> None:
         with self._lock:
-            listeners = list(self._listeners.get((channel, turn_id), ()))
-        for listener in listeners:
+            waiting = [each for turn in turns for each in self._listeners.get((channel, turn), ())]
+        for listener in waiting:
             listener()
 
     def is_awaited(self, turn_id: UUID) -> bool:
         """Whether somebody in this process waits for news of this turn."""
         with self._lock:
-            return (Channel.NEWS, turn_id) in self._listeners
+            return (Channel.NEWS, turn_id.hex) in self._listeners
 
     def carrier(self) -> Carrier:
         """What `AUTOMATE["WAKE_UPS"]` names.
@@ -123,8 +124,8 @@ class WakeUps:
                         # Whatever was said before is past: everybody looks once.
                         back_off, is_away = 0.1, False
                         self._wake_everybody()
-                    for turn_id in said.turn_ids if said else ():
-                        self.wake(turn_id, said.channel if said else Channel.NEWS)
+                    if said:
+                        self._wake(said.turns, said.channel)
             except Exception as exc:
                 if not is_away:
                     logger.warning(

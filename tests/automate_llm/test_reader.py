@@ -9,7 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from automate_llm.cancellation import Cancellation
-from automate_llm.exceptions import ModelCancelled, ModelStreamBroken, ModelUnavailable
+from automate_llm.exceptions import (
+    ModelCancelled,
+    ModelRefused,
+    ModelStreamBroken,
+    ModelUnavailable,
+)
 from automate_llm.providers import line, merging, reader
 from automate_llm.providers.base import ModelConfig, ModelRequest
 from automate_llm.providers.merging import Crowd
@@ -18,7 +23,7 @@ from tests.automate_llm.asking import QUESTION
 from tests.servers import tls
 from tests.servers.raw import chunk as http_chunk
 from tests.servers.raw import head
-from tests.servers.scripted_model import ScriptedModel, chunk, event, text
+from tests.servers.scripted_model import ScriptedModel, chunk, event, status, text
 
 HEAD = head(headers={"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"})
 SOON = 5
@@ -61,6 +66,12 @@ def answered(sends):
         sends(connection)
 
     return script
+
+
+@pytest.fixture(autouse=True, params=[merging.FEW_STREAMS, 0], ids=["alone", "crowd"])
+def few_streams(request, monkeypatch):
+    """Whoever is one of many waits in line for the head of the answer."""
+    monkeypatch.setattr(merging, "FEW_STREAMS", request.param)
 
 
 @pytest.fixture
@@ -245,6 +256,29 @@ def test_two_hundred_answers_are_read_by_one_thread(monkeypatch):
     assert Crowd().pause == merging.crowd.pause == 0
 
 
+def test_answers_that_are_errors_stop_nobody_in_line(pool, monkeypatch):
+    monkeypatch.setattr(reader, "ARRIVALS_AT_ONCE", 1)
+    everyone = threading.Barrier(9)
+
+    def reply(request):
+        everyone.wait(60)
+        number = int(request.messages[-1]["content"])
+        return status(401, {"error": {"message": "No."}}) if number % 2 else text(f"Hi {number}")
+
+    def asked(number):
+        question = [{"role": "user", "content": str(number)}]
+        try:
+            return ask.provider.answer(ModelRequest(question), Cancellation(), ask.take).text
+        except ModelRefused:
+            return "refused"
+
+    with ScriptedModel(reply) as model, Asker(model.base_url) as ask:
+        answers = pool.map(asked, range(8))
+        everyone.wait(60)
+
+        assert [*answers] == [f"Hi {n}" if n % 2 == 0 else "refused" for n in range(8)]
+
+
 def test_the_thread_ends_when_nothing_streams_any_more(monkeypatch):
     monkeypatch.setattr(reader, "IDLE_SECONDS", 0.01)
     with ScriptedModel(text("Hi")) as model, Asker(model.base_url) as ask:
@@ -272,11 +306,14 @@ from httpcore2._backends.sync import SyncStream
 from automate_llm.providers.merging import MergingStream
 from automate_llm.providers.reader import Reading
 
+class Ways:
+    def connected(self, connection): pass
+
 class Answer:
     def __init__(self):
         ours, self.server = socket.socketpair()
         self.server.sendall(b"HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n")
-        self.stream = MergingStream(SyncStream(ours), id, id)
+        self.stream = MergingStream(SyncStream(ours), Ways())
         self.stream.read(1000, 5)
         self.taken = threading.Event()
 
