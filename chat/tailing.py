@@ -28,7 +28,7 @@ from .wake_ups import POLL_SECONDS, wake_ups
 logger = logging.getLogger(__name__)
 
 READERS = 4
-LONGEST_PAUSE = 0.03
+LONGEST_PAUSE = 0.01
 AT_ONCE = 200
 """Streams in one statement, so that the first of them need not wait for a thousand others."""
 
