@@ -44,17 +44,19 @@ def main() -> None:
             watched = -1
             say(died=os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0)
         if 0 in ready:
-            line = os.read(0, 65536)
-            if not line:
+            lines = os.read(0, 65536)
+            if not lines:
                 if watched >= 0:
                     os.kill(child, signal.SIGKILL)
                 return
-            if json.loads(line)["do"] == "fork":
-                child, orders = born()
-                watched = os.pidfd_open(child)
-                say(born=child)
-            elif watched >= 0:
-                os.write(orders, line)
+            # Two at once: one for a process that died before it was read, and that for the next.
+            for line in lines.splitlines(keepends=True):
+                if json.loads(line)["do"] == "fork":
+                    child, orders = born()
+                    watched = os.pidfd_open(child)
+                    say(born=child)
+                elif watched >= 0:
+                    os.write(orders, line)
 
 
 def born() -> tuple[int, int]:
