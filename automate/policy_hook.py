@@ -48,7 +48,7 @@ class PolicyHook:
             # Its own copy: what it changes must not be sent.
             answer = decide(self._user, tool, copy.deepcopy(arguments))
             return None if answer is None else _verdict(answer)
-        except Exception:
+        except Exception:  # the site's own code; whatever it raises denies the call
             self._failures += 1
             if self._failures == 1:  # a thousand tools may fail in the same way
                 logger.exception(

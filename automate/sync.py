@@ -76,7 +76,7 @@ def sync_server(server: MCPServer, *, user: User | None = None) -> SyncReport:
     answer: Future[Found] = Future()
     try:
         answer.set_result(ask(connection, server.chosen_protocol, digest))
-    except Exception as exc:
+    except Exception as exc:  # carried to where the answer is taken, which raises it
         answer.set_exception(exc)
     return _taken(server, connection, answer)
 
@@ -153,7 +153,7 @@ def _taken(server: MCPServer, connection: Connection, answer: Future[Found]) -> 
         return report
     except MCPClientError as exc:
         return _failed(server, without_secrets(str(exc), connection))
-    except Exception:
+    except Exception:  # a fault of ours with one server must not keep the others
         reference = uuid.uuid4().hex[:8]
         logger.exception("Sync of MCP server %r failed (reference %s)", server.slug, reference)
         return _failed(

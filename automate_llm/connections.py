@@ -227,7 +227,7 @@ def _connected(sock: BoundedSocket, address: Any, exchange: Exchange) -> Bounded
         sock.connect(address)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         exchange.remaining()
-    except BaseException:
+    except BaseException:  # whatever it is, nobody else knows the socket
         sock.close()
         raise
     return sock

@@ -88,7 +88,7 @@ def run_turn(turn_id: UUID) -> None:
             ending = run.stopped()
         except (ModelError, BudgetSpent) as exc:
             ending = Ending(Turn.Status.FAILED, str(exc))
-        except Exception as exc:
+        except Exception as exc:  # the person is told, the turn ends, the log has it all
             reference = uuid.uuid4().hex[:8]
             logger.exception("Turn %s failed (reference %s)", turn_id, reference)
             notice = _(
@@ -292,7 +292,7 @@ class TurnRun:
         try:
             with writer.streaming():
                 return model.answer(request, writer.add)
-        except BaseException:
+        except BaseException:  # the text so far is kept, and it is raised on
             writer.break_off()
             raise
 

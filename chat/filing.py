@@ -94,7 +94,7 @@ def _purged(conversation_id: Any) -> bool:
             if row is None:
                 return False
             row.delete()
-    except Exception:
+    except Exception:  # one that cannot be removed must not keep the others
         logger.exception("The deleted conversation %s cannot be removed", conversation_id)
         return False
     return True

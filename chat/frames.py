@@ -120,8 +120,9 @@ class TurnReader:
     def take(self, lines: Sequence[LogLine]) -> Batch:
         """What these lines, the next ones of the log, are to the page; all of them text."""
         self._after = lines[-1].seq
-        runs = groupby(lines, _message_of)
-        return Batch(b"".join(self._grown(each, list(run)) for each, run in runs), ended=False)
+        runs = groupby(lines, _run)
+        frames = [self._grown(message, list(run)) for (_kind, message), run in runs]
+        return Batch(b"".join(frames), ended=False)
 
     def read(self) -> Batch:
         """All that is new."""
@@ -182,7 +183,7 @@ class TurnReader:
         if text is None:
             text = self._texts[message_id] = GrowingText()
         shown = text.add("".join([line.data["text"] for line in run]))
-        return frame("text", {"message": message_id, **shown}, run[-1].seq)
+        return frame(Kind.TEXT, {"message": message_id, **shown}, run[-1].seq)
 
     def _message(self, message: Message, seq: int | None = None) -> bytes:
         self._complete.add(message.pk)
@@ -252,11 +253,6 @@ def _latest(events: list[LogLine]) -> list[LogLine]:
         return last_seen[event.kind, event.data[key]] == event.seq
 
     return [event for event in events if is_latest(event)]
-
-
-def _message_of(line: LogLine) -> int:
-    message: int = line.data["message"]
-    return message
 
 
 def _run(event: LogLine) -> tuple[str, int]:

@@ -117,7 +117,7 @@ class Prober:
     def _run(self, future: Future[Report]) -> None:
         try:
             report = self._look()
-        except Exception:
+        except Exception:  # whoever asks is told, and not left without an answer
             logger.warning("The site's health could not be looked at", exc_info=True)
             report = _no_database("It could not be asked.")
         future.set_result(report)

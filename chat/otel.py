@@ -93,7 +93,7 @@ class OTelTracer(Tracer):
         ) as span:
             try:
                 yield _RequestSpan(span, self._content)
-            except Exception as exc:
+            except Exception as exc:  # marked and raised on
                 _mark_failed(span, exc)
                 raise
 

@@ -35,7 +35,7 @@ def _recovered(turn: Turn) -> bool:
     """Whether it was taken; one that cannot be must not keep all others from it."""
     try:
         return _recover(turn)
-    except Exception:
+    except Exception:  # one turn must not keep the sweep from the others
         logger.exception("Turn %s was left by its process and cannot be taken from it", turn.pk)
         return False
 

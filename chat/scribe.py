@@ -113,7 +113,7 @@ class Scribe:
 
     def _run(self) -> None:
         try:
-            with suppress(DatabaseError):  # whoever writes tries again
+            with suppress(Exception):  # the first write meets it again, and says so
                 connections[router.db_for_write(TurnEvent)].ensure_connection()
             while (sources := self._next_round()) is not None:
                 taken = [(source, row) for source in sources if (row := source.take())]

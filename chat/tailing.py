@@ -135,7 +135,7 @@ class Tail:
                     for start in range(0, len(chosen), AT_ONCE):
                         self._look(chosen[start : start + AT_ONCE])
                     away = False
-                except Exception as exc:
+                except Exception as exc:  # a thread that ended here would end all streams
                     if not away:
                         logger.warning("The logs of %s streams wait: %s", len(chosen), exc)
                     away = True
@@ -206,7 +206,7 @@ class Tail:
         close_old_connections()
         try:
             batch = follower.reader.read()
-        except Exception as exc:
+        except Exception as exc:  # nobody asks what a thread of the pool raised
             logger.warning("A stream of turn %s waits: %s", follower.reader.turn_id, exc)
             connections.close_all()
             self._look_again([follower])

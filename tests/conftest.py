@@ -42,6 +42,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     files = [file for path in paths for file in sorted((root / path).glob("test_*.py"))]
     mine = int(worker["workerid"].removeprefix("gw")) * len(files) // worker["workercount"]
     for file in files[mine:] + files[:mine]:
+        # Only to have them imported early; collecting them raises whatever it is again.
         with suppress(Exception, pytest.skip.Exception):
             import_module(".".join(file.relative_to(root).with_suffix("").parts))
 

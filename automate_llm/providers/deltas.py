@@ -250,7 +250,7 @@ class Assembly:
 
 def _parsed(data: str) -> Mapping[str, Any]:
     try:
-        chunk, end = _decoder.raw_decode(data)  # which takes half as long as `json.loads`
+        chunk, end = _decoder.raw_decode(data)  # `json.loads` looks for blanks around it, too
     except (ValueError, RecursionError):
         chunk, end = None, 0
     if end != len(data) or not isinstance(chunk, dict):

@@ -162,7 +162,7 @@ class MergingStream(httpcore2.NetworkStream):
     above is then spared all of them, and sees a body that goes on where the last `read_now` ended.
     """
 
-    def __init__(self, stream: httpcore2.NetworkStream, ways: "Ways") -> None:
+    def __init__(self, stream: httpcore2.NetworkStream, ways: Ways) -> None:
         self._stream = stream
         self._ways = ways
         self._chunks = Chunks()

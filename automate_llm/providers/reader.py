@@ -89,7 +89,7 @@ class Reading:
                 return
             try:
                 goes_on = self._advance(now)
-            except BaseException as exc:
+            except BaseException as exc:  # `texts` raises it, in its own thread
                 self._error = exc
                 goes_on = False
             if not goes_on:
@@ -209,7 +209,10 @@ class Reader:
         with self._lock:
             if self._selector is None:
                 return
-            key = self._selector.get_map().get(connection)
+            try:
+                key = self._selector.get_map().get(connection)
+            except ValueError:  # its thread ran out of time meanwhile, and closed it
+                return
             if key is not None and key.data is reading:
                 self._selector.unregister(connection)
 

@@ -126,7 +126,7 @@ class WakeUps:
                         self._wake_everybody()
                     if said:
                         self._wake(said.turns, said.channel)
-            except Exception as exc:
+            except Exception as exc:  # any library's; wake-ups only spare a wait
                 if not is_away:
                     logger.warning(
                         "Wake-ups by %s are not heard, so that streams look for themselves: %s",

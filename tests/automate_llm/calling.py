@@ -104,5 +104,5 @@ class Stopped:
     def _run(self) -> None:
         try:
             self._work(self.cancellation)
-        except BaseException as exc:
+        except BaseException as exc:  # the test looks at it, in its own thread
             self.error = exc

@@ -1,11 +1,13 @@
 """One thread reads the answers of all models: what one of them sends touches no other."""
 
+import socket
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import httpcore2
 import pytest
 
 from automate_llm.cancellation import Cancellation
@@ -254,6 +256,24 @@ def test_two_hundred_answers_are_read_by_one_thread(monkeypatch):
     assert len(readers) <= 1
     assert len(" ".join(ask.texts).split()) == 600
     assert Crowd().pause == merging.crowd.pause == 0
+
+
+def test_a_thread_that_ran_out_of_time_in_line_ends_no_other(pool):
+    permits = threading.Semaphore(2)
+    with ScriptedModel(text("one two").paced(permits)) as model, Asker(model.base_url) as ask:
+        other = pool.submit(ask.answer)
+        assert ask.news.acquire(timeout=SOON)
+        ours, theirs = socket.socketpair()
+        arrival = reader.Arrival(ours)
+        with pytest.raises(httpcore2.ReadTimeout):
+            arrival.wait(0)
+        ours.close()
+        theirs.close()
+
+        arrival.advance(time.monotonic())  # as the reader does that has found it before
+
+        permits.release(10)
+        assert other.result(SOON).text == "one two"
 
 
 def test_answers_that_are_errors_stop_nobody_in_line(pool, monkeypatch):

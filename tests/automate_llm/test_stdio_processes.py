@@ -264,7 +264,7 @@ import signal
 client.execute_tool('grandchild', {{'fifo': {str(tmp_path / "fifo")!r}}})
 try:
     MCPClient(Connection("x", "stdio:x", command=command, timeout=0.5)).call({tool!r}, {{}})
-except Exception:
+except Exception:  # it may fail in any way, as long as the command runs
     pass
 os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -56,7 +56,7 @@ async def restock(ctx: Context) -> str:
     for session in list(sessions):
         try:
             await session.send_tool_list_changed()
-        except Exception:
+        except Exception:  # a session whose client has gone, however the SDK says so
             sessions.remove(session)
     return "done"
 
