@@ -15,13 +15,16 @@ __all__ = ["lasting", "let_go_of_database"]
 AWAY_SECONDS = 20.0
 """How long a turn waits for the database, where its lease is not shorter."""
 
+_DEADLOCK = "40P01"  # in PostgreSQL's list of codes
+_DEADLOCK_NUMBER = 1213  # MariaDB's
+
 T = TypeVar("T")
 
 
 def lasting(work: Callable[[], T]) -> T:
     """Do this again while the database is away, up to `AWAY_SECONDS` and never for a whole lease.
 
-    Returns its result at last.
+    And again where the database took it back to end a deadlock. Returns its result at last.
 
     It must be a whole transaction, or only read. Where the connection broke in the middle of the
     commit, it may be done twice: each write here is a compare-and-swap, or has a unique key.
@@ -31,11 +34,14 @@ def lasting(work: Callable[[], T]) -> T:
     while True:
         try:
             return work()
-        except (OperationalError, InterfaceError):
+        except (OperationalError, InterfaceError) as exc:
             connection = connections[DEFAULT_DB_ALIAS]
-            if connection.in_atomic_block or not _is_lost(connection) or time.monotonic() > end:
+            if connection.in_atomic_block or time.monotonic() > end:
                 raise
-            connection.close()
+            if _is_lost(connection):
+                connection.close()
+            elif not _ended_a_deadlock(exc):
+                raise
             time.sleep(pause)
             pause = min(pause * 2, 1.0)
 
@@ -44,3 +50,12 @@ def _is_lost(connection: BaseDatabaseWrapper) -> bool:
     if connection.vendor == "sqlite":  # a file is not lost; it may be full
         return False
     return connection.connection is None or not connection.is_usable()
+
+
+def _ended_a_deadlock(error: Exception) -> bool:
+    """Whether the database chose this of two transactions that waited for each other.
+
+    All of it is then undone. MariaDB may take the same two locks of one row in either order: it
+    updates by whichever index it holds for the shorter way, the key's or another.
+    """
+    return _DEADLOCK_NUMBER in error.args or getattr(error.__cause__, "sqlstate", "") == _DEADLOCK

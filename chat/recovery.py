@@ -1,6 +1,7 @@
 """What becomes of turns whose process died: nothing is lost, nothing is run twice unasked."""
 
 import logging
+from functools import partial
 
 from django.db import connections, router, transaction
 from django.utils import timezone
@@ -8,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from automate.conf import conf
 
+from .connections import lasting
 from .events import EventLog
 from .logs import logged_with
 from .models import Approval, Message, Question, ToolCall, Turn, TurnEvent, TurnQuerySet
@@ -34,7 +36,7 @@ def recover_abandoned(turns: TurnQuerySet | None = None) -> int:
 def _recovered(turn: Turn) -> bool:
     """Whether it was taken; one that cannot be must not keep all others from it."""
     try:
-        return _recover(turn)
+        return lasting(partial(_recover, turn))
     except Exception:  # one turn must not keep the sweep from the others
         logger.exception("Turn %s was left by its process and cannot be taken from it", turn.pk)
         return False

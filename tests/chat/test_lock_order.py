@@ -1,13 +1,15 @@
-"""Two that change one turn's rows at one moment: each locks the turn before its calls."""
+"""Two that change the same rows at one moment: each has its way in the end."""
 
 import threading
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models import F
 
 from chat import recovery
-from chat.models import ToolCall
+from chat.connections import lasting
+from chat.models import ToolCall, Turn
 from chat.recovery import recover_abandoned
 from tests.servers.mcp_sdk import Offer
 from tests.servers.scripted_model import calls, text
@@ -55,3 +57,32 @@ def test_a_result_and_a_sweep_that_both_hold_a_lock_wait_in_one_order(
     turn.refresh_from_db()
     assert (turn.status, turn.notice != "") == ("cancelled" if stops else "queued", stops)
     assert turn.tool_calls.get().status == ToolCall.Status.SUCCEEDED
+
+
+def test_work_that_the_database_took_back_to_end_a_deadlock_is_done_again(ask: Any) -> None:
+    turns = [ask().pk, ask().pk]
+    both_hold_one = threading.Barrier(2)
+
+    def locks(wanted: list[Any]) -> None:
+        with transaction.atomic():
+            for turn_id in wanted:
+                Turn.objects.filter(pk=turn_id).update(rounds=F("rounds") + 1)
+                tries.append(turn_id)
+                if len(tries) <= 2:
+                    both_hold_one.wait(10)
+
+    def work(wanted: list[Any]) -> None:
+        try:
+            lasting(lambda: locks(wanted))
+        finally:
+            connection.close()
+
+    tries: list[Any] = []
+    threads = [threading.Thread(target=work, args=(order,)) for order in (turns, turns[::-1])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+
+    assert list(Turn.objects.values_list("rounds", flat=True)) == [2, 2]
+    assert len(tries) == 5, "there was no deadlock"
