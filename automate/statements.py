@@ -16,6 +16,7 @@ from django.db import connections, models, router
 from django.db.models.constants import OnConflict
 
 from .databases import in_line
+from .fields import ExactCharField
 
 Model = type[models.Model]
 Shape = tuple[tuple[str, int], ...]
@@ -91,7 +92,7 @@ class _Condition:
 
 def _executed(model: Model, alias: str, sql: str, values: Iterable[tuple[str, Any]]) -> int:
     connection, fields = connections[alias], _fields(model)
-    sent = [fields[name].get_db_prep_save(_bare(value), connection) for name, value in values]
+    sent = [_prepared(fields[name], _bare(value), connection) for name, value in values]
     with in_line(connection), connection.cursor() as cursor:
         cursor.execute(sql, sent)
         return int(cursor.rowcount)
@@ -128,20 +129,33 @@ def _insert_batch(
 
 def _column_values(field: Any, rows: Sequence[models.Model], connection: Any) -> list[Any]:
     values: list[Any] = [getattr(row, field.attname) for row in rows]
-    if _takes_text_as_it_is(field) and all(type(value) is str for value in values):
-        return values
-    prepare = field.get_db_prep_save
     if len(values) == 1 or isinstance(field, models.JSONField):
-        return [prepare(value, connection) for value in values]
+        return [_prepared(field, value, connection) for value in values]
+    plain = _PLAIN.get(type(field))
+    if plain and all(type(value) is plain for value in values):
+        return values
     # Most columns of many rows hold a few values over and over.
     kinds = [(type(value), value) for value in values]
-    prepared = {kind: prepare(kind[1], connection) for kind in set(kinds)}
+    prepared = {kind: _prepared(field, kind[1], connection) for kind in set(kinds)}
     return [prepared[kind] for kind in kinds]
 
 
-def _takes_text_as_it_is(field: Any) -> bool:
-    """Whether a string goes to every database unchanged."""
-    return type(field) in (models.CharField, models.TextField)
+_PLAIN: Mapping[type, type] = {
+    models.BooleanField: bool,
+    models.CharField: str,
+    ExactCharField: str,
+    models.FloatField: float,
+    models.TextField: str,
+}
+"""What goes to every database unchanged, by the kind of its field; a number has its own type on
+PostgreSQL. It is most of a row, and a field takes a while to come to the same."""
+
+
+def _prepared(field: Any, value: Any, connection: Any) -> Any:
+    kind = type(field)
+    if type(value) is _PLAIN.get(kind) or (value is None and kind is not models.JSONField):
+        return value
+    return field.get_db_prep_save(value, connection)
 
 
 def _rows_at_once(connection: Any, columns: int, wants_keys: bool) -> int:

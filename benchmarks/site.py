@@ -68,11 +68,14 @@ def register(address: str) -> None:
 
 def asked_turn(text: str = "How many blue mugs are in stock?") -> "Turn":
     """A new conversation with a message that waits for its answer."""
+    from automate.databases import short_transaction
     from chat.models import Conversation, Message, Turn
 
-    conversation = Conversation.objects.create(user=person())
-    turn = Turn.objects.create(conversation=conversation)
-    Message.objects.create(
-        conversation=conversation, turn=turn, role=Message.Role.USER, content=text
-    )
+    asks = person()
+    with short_transaction():
+        conversation = Conversation.objects.create(user=asks)
+        turn = Turn.objects.create(conversation=conversation)
+        Message.objects.create(
+            conversation=conversation, turn=turn, role=Message.Role.USER, content=text
+        )
     return turn

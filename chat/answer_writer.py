@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -80,9 +81,20 @@ class AnswerWriter:
             self._settled.notify_all()
 
     def complete(
-        self, text: str, calls: list[ToolCall], approvals: Sequence[Approval] = ()
+        self,
+        text: str,
+        calls: list[ToolCall],
+        approvals: Sequence[Approval] = (),
+        *,
+        fence: Callable[[], None] | None = None,
+        news: Sequence[tuple[TurnEvent.Kind, dict[str, Any]]] = (),
+        also: Callable[[], None] = lambda: None,
     ) -> None:
-        """Store the whole answer, its calls and what they wait for, before any call is sent."""
+        """Store the whole answer, its calls and what they wait for, before any call is sent.
+
+        In the same transaction `fence` comes first, in place of the answer's own; the events in
+        `news` follow its events, and `also` comes last.
+        """
         with self._settled:
             self._unwritten.clear()
             self.is_awaited = False
@@ -90,7 +102,14 @@ class AnswerWriter:
             seconds = SETTLE_SECONDS if self.has_begun else None
             self._settled.wait_for(lambda: not self._is_on_its_way, seconds)
         self.message.content = text
-        lasting(lambda: self._complete(calls, approvals))
+
+        def store() -> None:
+            with short_transaction():
+                (fence or self._fence)()
+                self._store(calls, approvals, news)
+                also()
+
+        lasting(store)
 
     def break_off(self) -> None:
         """Keep the text so far, marked; nothing is kept where there is none."""
@@ -98,19 +117,23 @@ class AnswerWriter:
             self.message.interrupted = True
             self.complete("".join(self._text), [])
 
-    def _complete(self, calls: list[ToolCall], approvals: Sequence[Approval]) -> None:
-        with short_transaction():
-            self._fence()
-            store_messages([self.message])
-            for call in calls:
-                call.message = self.message
-            insert_rows(calls)
-            record_calls([call for call in calls if call.finished])
-            if approvals:
-                Approval.objects.bulk_create(approvals)
-            self._log.append_all(
-                [
-                    (TurnEvent.Kind.MESSAGE, {"message": self.message.pk}),
-                    *((TurnEvent.Kind.CALL, {"call": call.pk}) for call in calls),
-                ]
-            )
+    def _store(
+        self,
+        calls: list[ToolCall],
+        approvals: Sequence[Approval],
+        news: Sequence[tuple[TurnEvent.Kind, dict[str, Any]]],
+    ) -> None:
+        store_messages([self.message])
+        for call in calls:
+            call.message = self.message
+        insert_rows(calls)
+        record_calls([call for call in calls if call.finished])
+        if approvals:
+            Approval.objects.bulk_create(approvals)
+        self._log.append_all(
+            [
+                (TurnEvent.Kind.MESSAGE, {"message": self.message.pk}),
+                *((TurnEvent.Kind.CALL, {"call": call.pk}) for call in calls),
+                *news,
+            ]
+        )

@@ -17,7 +17,7 @@ from automate.conf import Settings
 from automate_llm.providers.base import Usage
 
 from .models import Turn
-from .usage import Used, add_usage, used_on
+from .usage import Amount, Used, add_usage, used_on
 
 NO_BUDGET = "automate_chat.no_budget"
 """The permission of people for whom no budget holds."""
@@ -73,6 +73,7 @@ class Spending:
         self._user: Any = turn.conversation.user
         self._settings = settings
         self._price = price_of(turn.model, settings)
+        self._unstored = Amount()
 
     def check(self) -> None:
         """Make sure that another model request may be made; a query where a budget is set.
@@ -93,11 +94,22 @@ class Spending:
             raise BudgetSpent(f"{reason} {_opens_again()}")
 
     def count(self, usage: Usage) -> None:
-        """Add what one model request used."""
+        """Add what one model request used to the turn, and to what `store` has to store."""
         cost = self._price.of(usage) if self._price is not None else Decimal(0)
         self._turn.cost = min(self._turn.cost + cost, _MAX_COST)
-        if usage.prompt_tokens or usage.completion_tokens:
-            add_usage(today(), self._user.pk, usage.prompt_tokens, usage.completion_tokens, cost)
+        self._unstored += Amount(usage.prompt_tokens, usage.completion_tokens, cost)
+
+    def store(self) -> None:
+        """Add what was counted since the last `settle` to the person's day, by one statement.
+
+        In a transaction it comes last: all turns of a person wait for each other there.
+        """
+        if self._unstored.tokens:
+            add_usage(today(), self._user.pk, self._unstored)
+
+    def settle(self) -> None:
+        """What was counted so far is stored."""
+        self._unstored = Amount()
 
 
 _OWN = (

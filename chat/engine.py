@@ -3,6 +3,7 @@
 import logging
 import time
 import uuid
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 from uuid import UUID
@@ -28,7 +29,7 @@ from .dispatch import Dispatcher
 from .events import EventLog
 from .limits import TurnLimits
 from .logs import logged_with
-from .models import Message, ToolCall, Turn, TurnEvent
+from .models import ToolCall, Turn, TurnEvent
 from .queueing import queue_turn
 from .recovery import close_calls, keep_partial_text
 from .rejoining import rejoined
@@ -115,6 +116,7 @@ class TurnRun:
         self._tracer = traces
         self._limits = TurnLimits.of(turn, self._settings)
         self._counted_at = this.started
+        self._is_over = False
         self._is_first = turn.started_at is None
         # An earlier run did not come to a stop in order.
         self._is_taken_over = turn.attempt > 0
@@ -134,8 +136,6 @@ class TurnRun:
             self._dispatcher.resume(left)
             if stop := self._stop_after(left, unresolved):
                 return stop
-        elif self._is_taken_over and self._is_answered():
-            return Ending(Turn.Status.DONE)
         model = Requester(
             self._turn, self._limits, self._this.cancellation, self._settings, self._tracer
         )
@@ -162,13 +162,16 @@ class TurnRun:
             tools_dropped = tools_dropped or completed.tools_dropped
             wanted = () if limited else completed.calls
             cost = self._turn.cost - cost_before
-            calls, approvals = lasting(partial(self._dispatcher.prepare, wanted, cost))
-            text, before = rejoined(before, completed.text, is_cut=completed.truncated), ""
-            writer.complete(text, calls, approvals)
+            with model.storing() as store_usage:
+                calls, approvals = lasting(partial(self._dispatcher.prepare, wanted, cost))
+                text, before = rejoined(before, completed.text, is_cut=completed.truncated), ""
+                if not calls:
+                    ending = self._ending(completed, limited, tools_dropped)
+                    ending = ending if ending.notice else ending._replace(notice=context.notice)
+                    self._conclude(writer, text, ending, store_usage)
+                    return ending
+                writer.complete(text, calls, approvals, also=store_usage)
             self._dispatcher.announce(calls, approvals)
-            if not calls:
-                ending = self._ending(completed, limited, tools_dropped)
-                return ending if ending.notice else ending._replace(notice=context.notice)
             self._dispatcher.run(calls)
             if stop := self._stop_after(calls):
                 return stop
@@ -188,12 +191,34 @@ class TurnRun:
 
         Returns what it came to: a turn that was to wait may have been stopped meanwhile.
         """
+        if self._is_over:
+            return ending.status
         self._count()
         if ending.status == Turn.Status.WAITING:
             if lasting(self._wait):
                 return ending.status
             ending = Ending(Turn.Status.CANCELLED, _("You stopped this answer."))
         return lasting(partial(self._finish, ending))
+
+    def _conclude(
+        self, writer: AnswerWriter, text: str, ending: Ending, store_usage: Callable[[], None]
+    ) -> None:
+        """Store the last answer and the turn's end at once: no process dies between the two."""
+        status, notice, limit = ending
+
+        def finish() -> None:
+            self._count()
+            if not self._turn.finish(self._this.owner, status, notice, limit):
+                raise TurnLost
+
+        def also() -> None:
+            self._log.fold_text()
+            announce(turn_finished, self._turn)
+            store_usage()
+
+        news = [(TurnEvent.Kind.STATUS, {"status": status})]
+        writer.complete(text, [], fence=finish, news=news, also=also)
+        self._is_over = True
 
     def _finish(self, ending: Ending) -> Turn.Status:
         status, notice, limit = ending
@@ -230,17 +255,6 @@ class TurnRun:
             ToolCall.Status.WAITING if call.is_unresolved else call.status for call in calls
         }
         return ToolCall.Status.PENDING in statuses or ToolCall.Status.WAITING not in statuses
-
-    def _is_answered(self) -> bool:
-        """Whether the model's last word is stored whole, and only the turn's end was not."""
-        last = self._turn.messages.order_by("pk").last()
-        return (
-            last is not None
-            and last.role == Message.Role.ASSISTANT
-            and bool(last.content)
-            and not last.interrupted
-            and not last.tool_calls.exists()
-        )
 
     def _stop_after(self, calls: list[ToolCall], unresolved: bool = False) -> Ending | None:
         """What the turn is to do now that these calls were made; nothing where it goes on.

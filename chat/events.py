@@ -14,6 +14,7 @@ from django.db import connections, router
 from django.db.models import Max
 
 from automate.compiled import CompiledQuery, Place
+from automate.databases import in_line
 from automate.statements import delete_rows, insert_rows
 
 from .models import Turn, TurnEvent
@@ -77,25 +78,37 @@ class NewEvent(NamedTuple):
 def insert(events: Sequence[NewEvent], *, again: bool = False) -> None:
     """Store events by one statement; `again` passes over those that an earlier try has stored."""
     connection = connections[router.db_for_write(TurnEvent)]
-    if connection.vendor == "postgresql":
-        _insert_as_document(events, connection, again=again)
+    if statement := _INSERT.get(connection.vendor):
+        _insert_as_document(events, connection, statement, again=again)
     else:
         rows = [TurnEvent(**event._asdict()) for event in events]
         insert_rows(rows, ignores_conflicts=again)
 
 
-def _insert_as_document(events: Sequence[NewEvent], connection: Any, *, again: bool) -> None:
-    """One parameter for all of them, which spares quoting and parsing a thousand: 200 events take
-    0.4 ms of CPU in place of 4.
-    """
-    rows = [(str(event.turn_id), *event[1:]) for event in events]
-    table = connection.ops.quote_name(TurnEvent._meta.db_table)
-    sql = (
-        f"INSERT INTO {table} (turn_id, seq, kind, data) "  # noqa: S608 # own names
+_INSERT = {
+    "postgresql": (
         "SELECT (event->>0)::uuid, (event->>1)::int, event->>2, event->3 "
         "FROM jsonb_array_elements(%s::jsonb) event"
-    )
-    with connection.cursor() as cursor:
+    ),
+    "sqlite": (
+        "SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), "
+        "json_extract(value, '$[2]'), json_extract(value, '$[3]') "
+        "FROM json_each(%s) WHERE true"  # or else `ON CONFLICT` would be a join's
+    ),
+}
+
+
+def _insert_as_document(
+    events: Sequence[NewEvent], connection: Any, rows_of: str, *, again: bool
+) -> None:
+    """One parameter for all of them, which spares quoting and parsing a thousand: 200 events take
+    0.4 ms of CPU on PostgreSQL in place of 4.
+    """
+    turn = TurnEvent._meta.get_field("turn")
+    rows = [(str(turn.get_db_prep_value(each.turn_id, connection)), *each[1:]) for each in events]
+    table = connection.ops.quote_name(TurnEvent._meta.db_table)
+    sql = f"INSERT INTO {table} (turn_id, seq, kind, data) {rows_of}"
+    with in_line(connection), connection.cursor() as cursor:
         cursor.execute(sql + " ON CONFLICT DO NOTHING" * again, [json.dumps(rows)])
 
 

@@ -1,5 +1,7 @@
 """Makes the model requests of a turn: within the day's budgets, counted when they have ended."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 
 from automate.conf import Settings
@@ -41,7 +43,7 @@ class Requester:
 
     def answer(self, request: ModelRequest, on_text: OnText) -> Completed:
         """Stream one answer: `on_text` is given its text piece by piece, in whichever thread has
-        read it; the whole is returned.
+        read it; the whole is returned. Whoever stores it does so in `storing`.
 
         Raises:
             BudgetSpent: a budget of this day is used up; nothing was sent.
@@ -58,7 +60,23 @@ class Requester:
         Raises:
             BudgetSpent, ModelError: as for an answer.
         """
-        return self.answer(ModelRequest(messages=messages), lambda text: None).text
+        answer = self.answer(ModelRequest(messages=messages), lambda text: None)
+        self._store()
+        return answer.text
+
+    @contextmanager
+    def storing(self) -> Iterator[Callable[[], None]]:
+        """For the block in which an answer is stored: gives what its transaction ends with, so
+        that what the answer used is stored by no other.
+
+        Where the block fails, it is stored all the same: it was used.
+        """
+        try:
+            yield self._spending.store
+        except BaseException:
+            self._store()
+            raise
+        self._spending.settle()
 
     def _streamed(self, request: ModelRequest, on_text: OnText, span: Span) -> Completed:
         written = 0
@@ -75,6 +93,7 @@ class Requester:
         except (ModelCancelled, ModelStreamBroken):
             # Its server goes on counting what it had read and written until then.
             self._count(request, Usage(), written)
+            self._store()
             raise
         span.answered(completed, self._count(request, completed.usage, written))
         return completed
@@ -84,8 +103,13 @@ class Requester:
             usage = estimated_usage(request, written, self._ratio)
         self._turn.prompt_characters += request_characters(request)
         self._limits.count_usage(usage)
-        lasting(lambda: self._spending.count(usage))
+        self._spending.count(usage)
         return usage
+
+    def _store(self) -> None:
+        """Store what was used, by itself."""
+        lasting(self._spending.store)
+        self._spending.settle()
 
     @cached_property
     def _ratio(self) -> float:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from automate.conf import conf
+from automate.databases import short_transaction
 from automate.policy import Scope
 
 from .attachments import Checked, Upload, attach, checked, store_bytes
@@ -166,7 +167,7 @@ def _cancelled_idle(turn: Turn) -> bool:
 def _once(user: Any, submission: UUID, begin: Callable[[], Turn]) -> Turn:
     """What is begun, all of it or nothing; or what an earlier request began with the same id."""
     try:
-        with transaction.atomic():
+        with short_transaction():
             return begin()
     except TurnInProgress:
         # Sent twice at the same moment, both began; the second then finds what the first stored.

@@ -7,13 +7,34 @@ run them, four times in an ordinary turn.
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from django.db import connections, router, transaction
 
 from automate.statements import Plus, update_rows
 
 from .models import DailyUsage
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """What some model requests used."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: Decimal = Decimal(0)
+
+    @property
+    def tokens(self) -> int:
+        """In and out together."""
+        return self.prompt_tokens + self.completion_tokens
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cost + other.cost,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +45,13 @@ class Used:
     cost: Decimal
 
 
-def add_usage(
-    day: date, user_id: Any, prompt_tokens: int, completion_tokens: int, cost: Decimal
-) -> None:
+def add_usage(day: date, user_id: Any, used: Amount) -> None:
     """Add to this person's day by one `UPDATE`; the first of a day makes its row."""
     own = {"day": day, "user_id": user_id}
     more = {
-        "prompt_tokens": Plus(prompt_tokens),
-        "completion_tokens": Plus(completion_tokens),
-        "cost": Plus(cost),
+        "prompt_tokens": Plus(used.prompt_tokens),
+        "completion_tokens": Plus(used.completion_tokens),
+        "cost": Plus(used.cost),
     }
     if not update_rows(DailyUsage, own, more):
         with transaction.atomic(using=router.db_for_write(DailyUsage)):

@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.test import Client
 
 from automate_llm.providers.base import Usage
 from chat import budgets
+from chat.answer_writer import AnswerWriter
 from chat.budgets import Price, price_of
 from chat.engine import run_turn
 from chat.models import DailyUsage, Turn
-from chat.usage import add_usage
+from chat.usage import Amount, add_usage
 from tests.servers.mcp_sdk import Offer
 from tests.servers.scripted_model import calls, chunk, raw_chunks, text, usage_chunk
 
@@ -64,6 +65,24 @@ def test_without_prices_tokens_are_counted_and_nothing_costs(
 
     assert finished(ask()).cost == 0
     assert used(user) == (12, 2, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_answer_that_cannot_be_stored_counts_once_all_the_same(
+    model: Any, ask: Any, user: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*parts: Any) -> None:
+        raise DatabaseError("The disk is full.")
+
+    model([text("Hello there."), text("Hello there.")])
+    with monkeypatch.context() as patch:
+        patch.setattr(AnswerWriter, "_store", fail)
+        failed = finished(ask())
+    assert failed.status == Turn.Status.FAILED
+    assert used(user) == (12, 2, 0)
+
+    assert finished(ask()).status == Turn.Status.DONE
+    assert used(user) == (24, 4, 0)
 
 
 def test_what_the_models_server_had_cached_costs_its_own_price(
@@ -213,7 +232,7 @@ def test_threads_that_begin_a_day_together_lose_no_token(user: Any) -> None:
         try:
             together.wait()
             for _ in range(20):
-                add_usage(DAY, user.pk, 3, 2, Decimal("0.000001"))
+                add_usage(DAY, user.pk, Amount(3, 2, Decimal("0.000001")))
         finally:
             connection.close()
 

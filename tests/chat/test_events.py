@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from chat.events import EventLog, events_after, events_of_many
+from chat.events import EventLog, NewEvent, events_after, events_of_many, insert
 from chat.models import TurnEvent
 
 pytestmark = pytest.mark.django_db
@@ -31,3 +31,21 @@ def test_each_turn_gets_what_is_new_to_it_in_order_by_its_place(ask: Any) -> Non
     assert found[3] == events_after(short.pk, 0)
     assert found[3][-1].data == {"message": 2, "text": '{"%s": "é"}'}
     assert set(found) == {1, 2, 3}
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_events_are_read_back_as_they_were_given(ask: Any, again: bool) -> None:
+    turn = ask()
+    data = {
+        "text": 'a "é" \\ \t \u2028 %s 🙂 ',
+        "many": [1, 2.5, None, True, [], {}],
+        "deep": {"größe": {"": "[0]"}, "number": 2**53},
+    }
+    events = [NewEvent(turn.pk, 1_000 + at, TEXT, data | {"at": at}) for at in range(3)]
+    insert(events[:1])
+
+    insert(events[1:] if not again else events, again=again)
+
+    rows = TurnEvent.objects.filter(turn=turn, seq__gte=1_000).order_by("seq")
+    assert [(row.kind, row.data) for row in rows] == [(each.kind, each.data) for each in events]
+    assert [line.data for line in events_after(turn.pk, 999)] == [each.data for each in events]

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from chat import engine, running
+from chat import running
 from chat.engine import run_turn
+from chat.events import EventLog
 from chat.models import Conversation, Turn
 from chat.recovery import recover_abandoned
 from chat.submission import stop_turn
@@ -23,7 +24,7 @@ class Killed(BaseException):
     """What a kill looks like from inside."""
 
 
-def test_an_answer_that_was_stored_whole_before_a_crash_is_not_asked_for_again(
+def test_a_last_answer_and_the_end_of_its_turn_are_stored_at_once_or_not_at_all(
     model: Any, ask: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(*parts: Any) -> None:
@@ -32,9 +33,12 @@ def test_an_answer_that_was_stored_whole_before_a_crash_is_not_asked_for_again(
     server = model([text("Nine."), text("Nine, as I said.")])
     turn = ask("How many?")
     with monkeypatch.context() as patch:
-        patch.setattr(engine.TurnRun, "end", die)
+        patch.setattr(EventLog, "fold_text", die)  # by then all rows are written
         with pytest.raises(Killed):
             run_turn(turn.pk)
+    turn.refresh_from_db()
+    assert turn.status == Turn.Status.RUNNING
+    assert "Nine." not in [each.content for each in turn.messages.all()]
     let_lease_run_out()
     assert recover_abandoned() == 1
 
@@ -42,8 +46,9 @@ def test_an_answer_that_was_stored_whole_before_a_crash_is_not_asked_for_again(
 
     turn.refresh_from_db()
     assert turn.status == Turn.Status.DONE
-    assert [each.content for each in turn.messages.all()] == ["How many?", "Nine."]
-    assert len(server.requests) == 1
+    said = [each.content for each in turn.messages.all() if not each.interrupted]
+    assert said == ["How many?", "Nine, as I said."]
+    assert len(server.requests) == 2
     assert turn.events.last().data == {"status": "done"}
 
 

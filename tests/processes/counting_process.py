@@ -20,16 +20,16 @@ def main() -> None:
     django.setup()
 
     from chat.models import DailyUsage
-    from chat.usage import add_usage
+    from chat.usage import Amount, add_usage
 
     DailyUsage.objects.exists()
     print("READY", flush=True)
     sys.stdin.readline()
     for _ in range(100):
-        add_usage(date(2026, 11, 26), user, 1, 0, Decimal("0.000001"))
-        add_usage(date(2026, 11, 26), user, 0, 0, Decimal(0))
+        add_usage(date(2026, 11, 26), user, Amount(1, 0, Decimal("0.000001")))
+        add_usage(date(2026, 11, 26), user, Amount())
     for _ in range(50):
-        add_usage(date(2026, 11, 26), user, 0, 1, Decimal(0))
+        add_usage(date(2026, 11, 26), user, Amount(0, 1))
 
 
 if __name__ == "__main__":
