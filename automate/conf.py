@@ -120,6 +120,11 @@ class Settings:
     APPROVAL_SECONDS: float = 86_400.0
     """How long an approval or a question waits for its person; then the call is not made."""
 
+    HELD_QUESTION_SECONDS: float = 300.0
+    """How long a question of a server that speaks a version before 2026-07-28 waits for its person:
+    such a server holds the call until then, and the turn keeps its place in the executor. 0
+    declines what they ask."""
+
     API_DOCS: bool = False
     """Whether people who are logged in are shown the documents of the JSON API, `api/docs` and
     `api/openapi.json`; the page needs `"ninja"` in `INSTALLED_APPS` for its own files."""

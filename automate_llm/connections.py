@@ -41,13 +41,17 @@ class _Bounded:
         exchange = self.exchange
         if exchange is None:
             return 0
-        self.settimeout(exchange.remaining())  # type: ignore[attr-defined]
         if _QUICK_ACK is not None:
             self.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)  # type: ignore[attr-defined]
-        try:
-            size: int = super().recv_into(buffer, nbytes, flags)  # type: ignore[misc]
-        except OSError as exc:
-            raise exchange.translated(exc) from None
+        while True:
+            self.settimeout(exchange.remaining())  # type: ignore[attr-defined]
+            try:
+                size: int = super().recv_into(buffer, nbytes, flags)  # type: ignore[misc]
+                break
+            except TimeoutError:
+                continue  # the clock may have been held meanwhile; else there is no time left now
+            except OSError as exc:
+                raise exchange.translated(exc) from None
         if not size:
             exchange.remaining()  # the end may be our own doing
         exchange.received(size)

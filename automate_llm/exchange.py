@@ -1,5 +1,6 @@
 """One call's hold on the network: its deadline, its cancellation, and what it has sent so far."""
 
+import math
 import socket
 import threading
 import time
@@ -9,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from .cancellation import Cancellation
+from .clock import Clock
 from .exceptions import CallCancelled, DeadlineExceeded, LimitExceeded, MCPClientError
 
 MAX_HEADER_BYTES = 64 * 1024
@@ -25,13 +27,16 @@ class Exchange:
     """Bounds everything that one call does on the network, however many requests it makes.
 
     Sockets ask it before each wait and tell it after. It belongs to one thread; only `cancel`,
-    through the `Cancellation`, comes from others.
+    through the `Cancellation`, and the `clock` come from others.
     """
 
-    def __init__(self, seconds: float, cancellation: Cancellation | None = None) -> None:
+    def __init__(
+        self, seconds: float, cancellation: Cancellation | None = None, clock: Clock | None = None
+    ) -> None:
         self.seconds = seconds
         self.sent = False
-        self._end = time.monotonic() + seconds
+        self.clock = clock or Clock(seconds)
+        self._end = math.inf
         self._cancellation = cancellation
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
@@ -48,7 +53,7 @@ class Exchange:
         """
         if self._cancellation is not None and self._cancellation.cancelled:
             raise CallCancelled("The call was stopped.", may_have_run=self.sent)
-        left = self._end - time.monotonic()
+        left = min(self.clock.left(), self._end - time.monotonic())
         if left <= 0:
             raise self.timed_out()
         return left
@@ -103,14 +108,13 @@ class Exchange:
         finally:
             self._end = end
 
-    def beside(self) -> "Exchange":
+    def beside(self, cancellation: Cancellation | None = None) -> "Exchange":
         """For a request that is made while another one's answer is still being read.
 
-        It has the same deadline and the same cancellation, and counts for itself.
+        It has the same deadline and the same cancellation, or this one, and counts for itself.
         """
-        other = Exchange(self.remaining(), self._cancellation)
-        other.seconds = self.seconds
-        return other
+        self.remaining()
+        return Exchange(self.seconds, cancellation or self._cancellation, self.clock)
 
     def begin_request(self) -> None:
         """A new request starts: nothing of it is sent, and its answer's headers come first."""

@@ -29,7 +29,7 @@ from .transports.rest import RestTransport
 from .transports.session_closing import close_sessions
 from .transports.stdio import StdioTransport
 from .transports.streamable_http import StreamableHTTPTransport
-from .values import Connectable, Connection, Discovery, InputAnswer, ToolResult
+from .values import Connectable, Connection, Discovery, InputAnswer, InputRequest, ToolResult
 
 __all__ = ["MCPClient", "MCPClientError"]
 
@@ -114,10 +114,10 @@ class MCPClient:
         `input_schema` is the tool's own: it may want arguments mirrored in headers. `asks` tells
         the server that whoever calls takes its questions, which come as `InputRequired`; the
         answers go back in `input_responses`, with that error's `request_state` and `task_id`.
-        `on_question` answers at once what a server of before 2026 asks, in whichever thread
-        reads the question, and must not wait longer than the call may; without it such a question
-        is declined. `trace_context` goes along as W3C Trace Context writes it: `traceparent`, and
-        perhaps `tracestate`.
+        `on_question` answers what a server of before 2026-07-28 asks while it holds the call, in
+        whichever thread reads the question; the call's time stands still meanwhile. Without it
+        such a question is declined. `trace_context` goes along as W3C Trace Context writes it:
+        `traceparent`, and perhaps `tracestate`.
 
         Raises:
             InputRequired: no failure; a person must answer before the tool goes on.
@@ -135,7 +135,7 @@ class MCPClient:
             input_responses,
             request_state,
             task_id,
-            on_question,
+            _asking_person(on_question, exchange, connection) if on_question is not None else None,
             trace_context or {},
         )
         with breaker_of(connection.slug, connection.endpoint_url).guarding():
@@ -315,16 +315,28 @@ def _scrubbed(result: ToolResult, secrets: tuple[str, ...]) -> ToolResult:
 
 def _scrubbed_questions(asked: InputRequired, secrets: tuple[str, ...]) -> InputRequired:
     """The questions without our own credential; the server's state stays as it is."""
-    requests = {
-        key: replace(
-            request,
-            message=redacted(request.message, secrets),
-            schema=redacted(request.schema, secrets),
-            url=redacted(request.url, secrets),
-        )
-        for key, request in asked.requests.items()
-    }
+    requests = {key: _scrubbed_request(request, secrets) for key, request in asked.requests.items()}
     return InputRequired(requests, asked.request_state, asked.task_id)
+
+
+def _scrubbed_request(request: InputRequest, secrets: tuple[str, ...]) -> InputRequest:
+    return replace(
+        request,
+        message=redacted(request.message, secrets),
+        schema=redacted(request.schema, secrets),
+        url=redacted(request.url, secrets),
+    )
+
+
+def _asking_person(
+    on_question: OnQuestion, exchange: Exchange, connection: Connection
+) -> OnQuestion:
+    def ask(request: InputRequest) -> InputAnswer:
+        with exchange.clock.held():
+            # The secrets are read anew: a token may have been fetched since the call began.
+            return on_question(_scrubbed_request(request, connection.secrets))
+
+    return ask
 
 
 def _scrubbing(on_progress: OnProgress, connection: Connection) -> OnProgress:

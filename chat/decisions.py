@@ -91,6 +91,8 @@ def deny(approval: Approval, by: Any, reason: str = "") -> None:
 def answer(question: Question, by: Any, given: InputAnswer) -> None:
     """Give a server the answer of its person; the call goes on when none of its questions is open.
 
+    Where the server holds the call meanwhile, the process that makes it looks for the answer.
+
     Raises:
         AlreadyDecided: it is too late.
         PermissionDenied: it is somebody else's to answer.
@@ -108,7 +110,7 @@ def answer(question: Question, by: Any, given: InputAnswer) -> None:
     ):
         raise AlreadyDecided(_("This was answered already, or is over."))
     announce(question_answered, question)
-    if not call.questions.filter(status=Question.Status.WAITING).exists():
+    if _waits_no_more(call):
         _move(call, Status.PENDING)
 
 
@@ -187,10 +189,17 @@ def _expire_question(question: Question) -> bool:
     if not question.answer(Question.Status.EXPIRED):
         return False
     announce(question_answered, question)
-    if not call.questions.filter(status=Question.Status.WAITING).exists():
+    if _waits_no_more(call):
         with suppress(AlreadyDecided):
             _move(call, Status.PENDING)
     return True
+
+
+def _waits_no_more(call: ToolCall) -> bool:
+    """Whether it has waited for its questions, and all are answered."""
+    if call.status == Status.RUNNING:
+        return False
+    return not call.questions.filter(status=Question.Status.WAITING).exists()
 
 
 def _locked(asked: Approval | Question) -> ToolCall:

@@ -7,7 +7,7 @@ from contextvars import copy_context
 from dataclasses import asdict
 from datetime import timedelta
 from decimal import Decimal
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from django.utils import timezone
@@ -16,7 +16,6 @@ from django.utils.translation import gettext as _
 from automate.conf import Settings
 from automate.databases import short_transaction
 from automate.models import MCPTool
-from automate_llm.cancellation import Cancellation
 from automate_llm.content import File
 from automate_llm.exceptions import (
     AuthorizationRequired,
@@ -27,6 +26,7 @@ from automate_llm.exceptions import (
 from automate_llm.mcp_client import MCPClient
 from automate_llm.providers.base import RequestedCall
 from automate_llm.results import model_text
+from automate_llm.transports.base import OnProgress, OnQuestion
 from automate_llm.validation import validate_output
 from automate_llm.values import InputAnswer, Progress, ToolResult
 
@@ -35,10 +35,12 @@ from .checking import CallChecker
 from .connections import lasting, let_go_of_database
 from .events import EventLog
 from .files import attach_files, keep_files
+from .held_questions import Asked, HeldQuestions
 from .limits import TurnLimits
 from .logs import logged_with
 from .models import Approval, Question, ToolCall, Turn, TurnEvent
 from .records import record_calls
+from .running import Running
 from .schema_forms import with_order
 from .signals import announce, approval_requested, call_finished, call_started, question_asked
 from .tracing import Tracer
@@ -65,14 +67,14 @@ class Dispatcher:
         turn: Turn,
         log: EventLog,
         limits: TurnLimits,
-        cancellation: Cancellation,
+        this: Running,
         settings: Settings,
         fence: Callable[[], None],
         tracer: Tracer,
     ) -> None:
         self._turn = turn
         self._log = log
-        self._cancellation = cancellation
+        self._cancellation = this.cancellation
         self._settings = settings
         self._fence = fence
         self._tracer = tracer
@@ -80,6 +82,7 @@ class Dispatcher:
         self._at_once = max(1, settings.PARALLEL_CALLS)
         self._progress_at: dict[int, float] = {}
         self._answers: dict[int, Mapping[str, InputAnswer]] = {}
+        self._held = HeldQuestions(log, fence, this, settings)
 
     def prepare(
         self, requested: Sequence[RequestedCall], cost: Decimal
@@ -136,24 +139,27 @@ class Dispatcher:
     def run(self, calls: list[ToolCall]) -> None:
         """Make every call that may be made, several at a time; store each outcome at once."""
         wanted = [call for call in calls if call.status in (Status.PENDING, Status.RUNNING)]
-        if len(wanted) == 1:
+        if len(wanted) == 1 and not self._held.may_come(wanted[0]):
             call = wanted[0]
             if call.status == Status.PENDING:
                 self._begin(call)
             let_go_of_database()
-            self._store(call, self._outcome(call, lambda word: self._progress(call, word)))
+            self._store(call, self._outcome(call, lambda word: self._progress(call, word), None))
         elif wanted:
             self._run_in_parallel(wanted)
 
     def _run_in_parallel(self, wanted: list[ToolCall]) -> None:
-        news: SimpleQueue[tuple[ToolCall, Outcome | Progress]] = SimpleQueue()
+        news: SimpleQueue[tuple[ToolCall, Outcome | Progress | Asked]] = SimpleQueue()
         waiting: Iterator[ToolCall] = iter(wanted)
 
         def report(call: ToolCall) -> None:
+            def tell(word: Outcome | Progress | Asked) -> None:
+                news.put((call, word))
+
             try:
-                news.put((call, self._outcome(call, lambda word: news.put((call, word)))))
+                tell(self._outcome(call, tell, self._held.asking(call, tell)))
             except Exception as exc:  # carried to the turn's thread, which raises it
-                news.put((call, exc))
+                tell(exc)
 
         def start_next() -> int:
             call = next(waiting, None)
@@ -171,10 +177,17 @@ class Dispatcher:
         while under_way:
             if news.empty():
                 let_go_of_database()
-            call, word = news.get()
+            try:
+                call, word = news.get(timeout=self._held.look_again_after)
+            except Empty:
+                self._held.look()
+                continue
             if isinstance(word, Progress):
                 self._progress(call, word)
+            elif isinstance(word, Asked):
+                self._held.ask(call, word)
             else:
+                self._held.withdraw(call)
                 self._store(call, word)
                 under_way += start_next() - 1
 
@@ -205,12 +218,16 @@ class Dispatcher:
             record_calls([call])
         _announce(call)
 
-    def _outcome(self, call: ToolCall, on_progress: Any) -> Outcome:
+    def _outcome(
+        self, call: ToolCall, on_progress: OnProgress, on_question: OnQuestion | None
+    ) -> Outcome:
         """What came of the call. Touches the network and no row but an account's token."""
         if call.tool is None or call.arguments is None:
             return MCPClientError(_("The tool is gone."))
         with logged_with(call_id=call.pk), self._tracer.call(call) as span:
-            outcome = self._called(call, call.tool, call.arguments, on_progress, span.trace_context)
+            outcome = self._called(
+                call, call.tool, call.arguments, on_progress, on_question, span.trace_context
+            )
             span.called(outcome)
         return outcome
 
@@ -219,7 +236,8 @@ class Dispatcher:
         call: ToolCall,
         tool: MCPTool,
         arguments: dict[str, Any],
-        on_progress: Any,
+        on_progress: OnProgress,
+        on_question: OnQuestion | None,
         trace_context: Mapping[str, str],
     ) -> Outcome:
         client = MCPClient(tool.server.for_user(self._turn.conversation.user))
@@ -236,6 +254,7 @@ class Dispatcher:
                     input_responses=self._answers.get(call.pk),
                     request_state=state,
                     task_id=task_id,
+                    on_question=on_question,
                     trace_context=trace_context,
                 )
             except InputRequired as exc:

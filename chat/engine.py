@@ -1,7 +1,6 @@
 """Runs a turn: asks the model, makes the calls that it wants, until it answers."""
 
 import logging
-import time
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -115,7 +114,7 @@ class TurnRun:
         self._settings = settings
         self._tracer = traces
         self._limits = TurnLimits.of(turn, self._settings)
-        self._counted_at = this.started
+        self._counted = 0.0
         self._is_over = False
         self._is_first = turn.started_at is None
         # An earlier run did not come to a stop in order.
@@ -125,7 +124,7 @@ class TurnRun:
         else:
             self._log = EventLog(turn.pk, last=0 if self._is_first else None)
         self._dispatcher = Dispatcher(
-            turn, self._log, self._limits, this.cancellation, settings, self._checkpoint, traces
+            turn, self._log, self._limits, this, settings, self._checkpoint, traces
         )
 
     def answer(self) -> Ending:
@@ -288,9 +287,9 @@ class TurnRun:
         turn.rounds, turn.repairs = self._limits.rounds, self._limits.repairs
         turn.prompt_tokens = self._limits.prompt_tokens
         turn.completion_tokens = self._limits.completion_tokens
-        now = time.monotonic()
-        turn.seconds_used += now - self._counted_at
-        self._counted_at = now
+        ran = self._this.seconds - self._this.clock.left()
+        turn.seconds_used += ran - self._counted
+        self._counted = ran
 
     def _checkpoint(self) -> None:
         """Store what was used so far, and make sure that the turn is still ours.

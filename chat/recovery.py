@@ -81,6 +81,8 @@ def _next_state(turn: Turn, log: EventLog) -> tuple[Turn.Status, str]:
     needs_person = False
     for call in turn.tool_calls.unfinished().select_related("tool"):
         if call.status == ToolCall.Status.RUNNING:
+            # Its server asked the process that is gone.
+            Question.objects.filter(call=call).withdraw()
             if call.tool is not None and call.tool.may_run_twice:
                 call.move(ToolCall.Status.PENDING)
             else:
@@ -105,13 +107,10 @@ def close_calls(turn: Turn, log: EventLog) -> None:
             )
             log.append(TurnEvent.Kind.CALL, call=call.pk)
             record_finished(call)
-    now = timezone.now()
     Approval.objects.filter(call__turn=turn, status=Approval.Status.WAITING).update(
-        status=Approval.Status.WITHDRAWN, decided_at=now
+        status=Approval.Status.WITHDRAWN, decided_at=timezone.now()
     )
-    Question.objects.filter(call__turn=turn, status=Question.Status.WAITING).update(
-        status=Question.Status.CANCELLED, answered_at=now
-    )
+    Question.objects.filter(call__turn=turn).withdraw()
 
 
 def keep_partial_text(turn: Turn) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db.models import Count, Exists, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -98,7 +98,7 @@ def count_waiting_for(user: Any) -> int:
 
 def turn_words(turn: Turn) -> str:
     """The state of a turn in words for its person, who is not whom every turn waits for."""
-    if turn.status == Turn.Status.WAITING:
+    if turn.status == Turn.Status.WAITING or _is_held(turn):
         return waiting_words(turn.pk)
     return turn.get_status_display()
 
@@ -109,7 +109,7 @@ def waiting_words(turn_id: UUID) -> str:
     needed = set(own.values_list("status", "approval__status"))
     if (Status.WAITING, Approval.Status.WAITING) in needed:
         return _("Needs your approval")
-    if any(status == Status.WAITING for status, _approval in needed):
+    if any(status in (Status.WAITING, Status.RUNNING) for status, _approval in needed):
         return _("Needs your answer")
     second = Approval.objects.waiting().filter(call__turn=turn_id, needs_second_person=True)
     if not needed and second.exists():
@@ -134,24 +134,25 @@ def asked(call: ToolCall, refusal: Refusal | None = None) -> Ask | None:
     why_not = mine.why if mine is not None else ""
     if call.is_unresolved:
         return Ask(call, is_unknown=True, why_not=why_not)
-    if call.status == Status.WAITING:
-        approval = _open_approval(call)
-        if approval is not None:
-            return Ask(
-                call,
-                approval=approval,
-                arguments=arguments_form(approval, call, mine.data if mine else None),
-                is_overdue=approval.expires_at <= timezone.now(),
-                why_not=why_not,
-            )
+    if call.status == Status.WAITING and (approval := _open_approval(call)) is not None:
+        return Ask(
+            call,
+            approval=approval,
+            arguments=arguments_form(approval, call, mine.data if mine else None),
+            is_overdue=approval.expires_at <= timezone.now(),
+            why_not=why_not,
+        )
+    questions = []
+    if call.status in (Status.WAITING, Status.RUNNING):
         questions = [
             QuestionAsked(each, question_form(each, _data_for(each, mine)))
             for each in call.questions.all()
             if each.status == Question.Status.WAITING
         ]
+    if questions or call.status == Status.WAITING or why_not:
         overdue = any(each.question.expires_at <= timezone.now() for each in questions)
         return Ask(call, questions=questions, is_overdue=overdue, why_not=why_not)
-    return Ask(call, why_not=why_not) if why_not else None
+    return None
 
 
 def decision_words(call: ToolCall) -> str:
@@ -220,10 +221,22 @@ def _open_approval(call: ToolCall) -> Approval | None:
 
 
 def _needs_owner() -> Q:
-    """Calls that wait for their own person, not for a second one."""
+    """Calls that wait for their own person, not for a second one, or are held for an answer."""
     second = Q(approval__status=Approval.Status.WAITING, approval__needs_second_person=True)
     unknown = Q(status=Status.UNKNOWN, resolved_by=None, turn__status=Turn.Status.WAITING)
-    return (Q(status=Status.WAITING) & ~second) | unknown
+    return (Q(status=Status.WAITING) & ~second) | unknown | _held()
+
+
+def _held() -> Q:
+    """Calls that a server holds until their person answers."""
+    open_questions = Question.objects.filter(call=OuterRef("pk"), status=Question.Status.WAITING)
+    return Q(status=Status.RUNNING) & Q(Exists(open_questions))
+
+
+def _is_held(turn: Turn) -> bool:
+    if turn.status != Turn.Status.RUNNING:
+        return False
+    return ToolCall.objects.filter(_held(), turn=turn).exists()
 
 
 def _second_persons(user: Any) -> ApprovalQuerySet:

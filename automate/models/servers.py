@@ -18,7 +18,7 @@ from automate.conf import conf
 from automate.databases import briefly_connected
 from automate.freshness import RETRY_AFTER
 from automate.secrets import authentication_headers
-from automate.stdio import stdio_command
+from automate.stdio import PREFIX, stdio_command
 from automate.token_store import RowTokenStore
 from automate.validators import (
     validate_endpoint_url,
@@ -30,6 +30,7 @@ from automate_llm.authentication import Authenticator
 from automate_llm.exceptions import AuthorizationRequired
 from automate_llm.oauth import OAuthAuthenticator, OAuthConfig
 from automate_llm.oauth.values import Grant
+from automate_llm.transports.protocol import HANDSHAKE_VERSIONS
 from automate_llm.values import Connectable, Connection, Protocols
 
 from .oauth import MCPServerOAuth, OAuthToken
@@ -265,6 +266,14 @@ class MCPServer(models.Model):
     def chosen_protocol(self) -> Protocols:
         """What the operator chose: a protocol, or that a sync finds out."""
         return cast(Protocols, self.protocol)
+
+    @property
+    def may_hold_calls(self) -> bool:
+        """Whether it asks a person, if at all, while it holds the call: over HTTP, in a version of
+        before 2026-07-28. A command that does so is shared by all people, and can ask nobody.
+        """
+        over_http = not self.endpoint_url.startswith(PREFIX)
+        return over_http and self.protocol_version in HANDSHAKE_VERSIONS
 
     @property
     def oauth_settings(self) -> MCPServerOAuth:

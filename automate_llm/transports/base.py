@@ -19,7 +19,7 @@ class ToolCall:
     `input_schema` is the tool's own, which may want arguments mirrored in headers. `asks` says
     that the caller can deal with `InputRequired`; `input_responses`, `request_state` and `task_id`
     go on with a call that ended so. `on_question` answers what a server of the handshake versions
-    asks while the call is under way. `trace_context` is W3C Trace Context: `traceparent`, and
+    asks while it holds the call. `trace_context` is W3C Trace Context: `traceparent`, and
     `tracestate` where there is one.
     """
 

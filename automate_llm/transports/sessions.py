@@ -5,11 +5,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from automate_llm.exchange import Exchange
 from automate_llm.values import Connection
+
+from .side_streams import SideStream
 
 _MAX_SESSIONS = 1_000
 
@@ -18,13 +20,15 @@ _MAX_SESSIONS = 1_000
 class Session:
     """What `initialize` settled. `id` is empty where the server keeps no sessions.
 
-    `asks` says that the server was told that somebody answers its questions.
+    `asks` says that the server was told that somebody answers its questions; some come on the
+    `side_stream`.
     """
 
     id: str
     version: str
     about: Mapping[str, Any]
     asks: bool = False
+    side_stream: SideStream = field(default_factory=SideStream, compare=False)
 
     @property
     def headers(self) -> dict[str, str]:

@@ -42,7 +42,6 @@ from .protocol import (
 )
 from .questions import answers
 from .sessions import Session, sessions
-from .side_streams import side_stream
 from .tool_calls import call_params, continued, outcome
 
 CANCEL_SECONDS = 0.5
@@ -302,4 +301,5 @@ class StreamableHTTPTransport:
     ) -> AbstractContextManager[None]:
         if not session.asks or reader.answers is None:
             return nullcontext()
-        return side_stream(self._endpoint, exchange, session.headers, reader.answers)
+        side_stream = session.side_stream
+        return side_stream.read(self._endpoint, exchange, session.headers, reader.answers)

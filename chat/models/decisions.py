@@ -215,6 +215,12 @@ class QuestionQuerySet(models.QuerySet["Question"]):
         """Questions that nobody answered in time."""
         return self.filter(status=Question.Status.WAITING, expires_at__lte=timezone.now())
 
+    def withdraw(self) -> int:
+        """Close those that nobody has answered, or need answer any more; returns how many."""
+        return self.filter(status=Question.Status.WAITING).update(
+            status=Question.Status.CANCELLED, answered_at=timezone.now()
+        )
+
     def owned_by(self, user: Any) -> Self:
         """Questions to this person."""
         return self.filter(
@@ -238,6 +244,9 @@ class Question(models.Model):
         DECLINED = "decline", _("Declined")
         CANCELLED = "cancel", _("Dismissed")
         EXPIRED = "expired", _("Expired")
+
+    HELD = 0
+    """The round of a question for which its server holds the call."""
 
     call = models.ForeignKey(ToolCall, on_delete=models.CASCADE, related_name="questions")
     round = models.PositiveSmallIntegerField(

@@ -56,6 +56,18 @@ def asking_for_contact() -> Offer:
     return Offer("contact", title="Contact", conversation=ask)
 
 
+def holding_for_contact() -> Offer:
+    """The same of a server that holds the call meanwhile, as those before 2026-07-28 do."""
+
+    async def ask(context: Any, params: Any) -> Any:
+        answer = await context.session.elicit_form(
+            "Who are you?", CONTACT, related_request_id=context.request_id
+        )
+        return {"action": answer.action, "content": answer.content}
+
+    return Offer("contact", title="Contact", conversation=ask)
+
+
 def asking_two_things() -> Offer:
     """A tool whose server asks two things at once."""
 

@@ -155,9 +155,9 @@ def send() -> Callable[["Page", str], None]:
 def shopping(model: Any, shop: Any) -> Any:  # noqa: F811
     """A shop whose tool asks, and a model that orders so many times."""
 
-    def begin(offer: Any = None, arguments: Any = MUG, times: int = 1) -> Any:
+    def begin(offer: Any = None, arguments: Any = MUG, times: int = 1, **options: Any) -> Any:
         offer = offer or ordering()
-        server = shop(offer)
+        server = shop(offer, **options)
         turn = [calls((f"shop__{offer.name}", arguments)), text("All done.")]
         model(turn * times, APPROVAL_DEFAULT="ask")
         return server

@@ -16,6 +16,7 @@ from tests.chat.deciding import (
     asking_for_a_visit,
     asking_for_contact,
     asking_two_things,
+    holding_for_contact,
     ordering,
 )
 from tests.servers.scripted_model import calls, text
@@ -151,6 +152,34 @@ def test_a_servers_question_is_answered_in_its_form(
     assert Question.objects.get().content == expected
     page.click(".call summary")
     assert '"mail": "ada@example.com"' in words(page, ".call-body")
+
+
+def test_a_server_that_holds_the_call_is_answered_in_the_same_form(
+    page: "Page", shopping: Any, send: "Send"
+) -> None:
+    shopping(holding_for_contact(), {}, legacy_only=True)
+    send(page, "Contact them")
+    wait_for_card(page)
+    page.click("text=Allow once")
+    page.wait_for_selector("text=Who are you?")
+    until(lambda: words(page, "[data-activity]") == "Needs your answer")
+    until(lambda: words(page, "#inbox-link").startswith("Inbox 1"))
+    assert page.locator("[data-stop]").is_visible()
+
+    page.get_by_label("Mail").fill("ada@example.com")
+    page.reload()
+    page.wait_for_selector("text=Who are you?")
+    assert words(page, "[data-activity]") == "Needs your answer"
+    page.click("text=Send the answer")
+    page.wait_for_selector("text=This is needed.")
+    page.get_by_label("Mail").fill("ada@example.com")
+    page.click("text=Send the answer")
+    wait_for_answer(page)
+
+    assert words(page, ".turn .markdown:not(:empty)") == "All done."
+    question = Question.objects.get()
+    assert (question.round, question.content["mail"]) == (Question.HELD, "ada@example.com")
+    until(lambda: "1" not in words(page, "#inbox-link"))
 
 
 def test_an_answer_to_one_question_keeps_what_is_typed_for_another(

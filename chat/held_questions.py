@@ -1,0 +1,157 @@
+"""Questions of servers that hold a call until their person answers.
+
+So do servers of the versions before 2026-07-28. A question is a row as any other is, answered in
+any tab or process; it is over with its call, and nobody can answer it tomorrow.
+Source: MCP 2025-11-25, client/elicitation.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.utils import timezone
+
+from automate.conf import Settings
+from automate.databases import short_transaction
+from automate_llm.transports.base import OnQuestion
+from automate_llm.values import InputAnswer, InputRequest
+
+from .connections import lasting
+from .events import EventLog
+from .models import Question, ToolCall, TurnEvent
+from .running import Running
+from .schema_forms import with_order
+from .signals import announce, question_answered, question_asked
+
+LOOK_SECONDS = 0.5
+"""How often it is looked whether somebody has answered, while a question is open."""
+
+MAX_QUESTIONS = 10
+"""Questions of one call; more are declined."""
+
+DISMISSED = InputAnswer("cancel")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """A question on its way from a call's thread to the turn's, and the answer on its way back."""
+
+    request: InputRequest
+    answer: "Future[InputAnswer]" = field(default_factory=Future)
+
+    def give(self, answer: InputAnswer) -> None:
+        """Let the call go on; a second answer changes nothing."""
+        with suppress(InvalidStateError):
+            self.answer.set_result(answer)
+
+
+class HeldQuestions:
+    """The open questions of one turn's calls. All but `asking` belongs to the turn's thread.
+
+    `fence` raises where the turn is no longer this process's.
+    """
+
+    def __init__(
+        self, log: EventLog, fence: Callable[[], None], this: Running, settings: Settings
+    ) -> None:
+        self._log = log
+        self._fence = fence
+        self._this = this
+        self._seconds = settings.HELD_QUESTION_SECONDS
+        self._asked: Counter[int] = Counter()
+        self._open: dict[int, tuple[ToolCall, Asked]] = {}
+
+    @property
+    def look_again_after(self) -> float | None:
+        """Seconds until the next `look` is due; nothing while no question is open."""
+        return LOOK_SECONDS if self._open else None
+
+    def may_come(self, call: ToolCall) -> bool:
+        """Whether the call's server may hold it for a question."""
+        return self._seconds > 0 and call.tool is not None and call.tool.server.may_hold_calls
+
+    def asking(self, call: ToolCall, tell: Callable[[Asked], None]) -> OnQuestion | None:
+        """What the client of this call asks with, in the call's threads; `tell` brings the question
+        to the turn's, whose time stands still until the answer is there.
+        """
+        if not self.may_come(call):
+            return None
+
+        def ask(request: InputRequest) -> InputAnswer:
+            asked = Asked(request)
+            take_back = self._this.cancellation.on_cancel(lambda: asked.give(DISMISSED))
+            try:
+                with self._this.clock.held():
+                    tell(asked)
+                    return asked.answer.result()
+            finally:
+                take_back()
+
+        return ask
+
+    def ask(self, call: ToolCall, asked: Asked) -> None:
+        """Store the question, and show it."""
+        request = asked.request
+        self._asked[call.pk] += 1
+        if self._asked[call.pk] > MAX_QUESTIONS or len(request.url) > 2000:
+            asked.give(InputAnswer("decline"))
+            return
+        question = Question(
+            call=call,
+            round=Question.HELD,
+            key=f"{call.attempts}.{self._asked[call.pk]}",
+            mode=request.mode,
+            message=request.message,
+            schema=with_order(request.schema),
+            url=request.url,
+            expires_at=timezone.now() + timedelta(seconds=self._seconds),
+        )
+
+        def store() -> None:
+            with short_transaction():
+                self._fence()
+                question.pk = None
+                question.save(force_insert=True)
+                self._log.append_all(
+                    [(TurnEvent.Kind.CALL, {"call": call.pk}), (TurnEvent.Kind.WAITING, {})]
+                )
+                announce(question_asked, question)
+
+        lasting(store)
+        self._open[question.pk] = call, asked
+
+    def look(self) -> None:
+        """Hand over what was answered, and end what nobody answered in time."""
+        lasting(self._look)
+
+    def withdraw(self, call: ToolCall) -> None:
+        """Close what is still open of a call that is over."""
+        over = [key for key, (of, _asked) in self._open.items() if of.pk == call.pk]
+        if not over:
+            return
+
+        def store() -> None:
+            with short_transaction():
+                self._fence()
+                Question.objects.filter(pk__in=over).withdraw()
+
+        lasting(store)
+        for key in over:
+            _call, asked = self._open.pop(key)
+            asked.give(DISMISSED)
+
+    def _look(self) -> None:
+        rows = Question.objects.in_bulk(self._open)
+        for key, (call, asked) in list(self._open.items()):
+            row = rows.get(key)
+            if row is not None and row.status == Question.Status.WAITING:
+                if row.expires_at > timezone.now() or not row.answer(Question.Status.EXPIRED):
+                    continue  # if it was answered just now, the next look finds it
+                announce(question_answered, row)
+            del self._open[key]
+            # One that is gone was deleted with its conversation.
+            asked.give(DISMISSED if row is None else row.as_answer())
+            self._log.append(TurnEvent.Kind.CALL, call=call.pk)
