@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from sqlite3 import SQLITE_LIMIT_VARIABLE_NUMBER
 
@@ -11,6 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 # What is done on commit still holds it, and may write.
 _line = threading.RLock()
+_own = threading.local()
 
 
 @contextmanager
@@ -20,11 +21,29 @@ def in_line(connection: BaseDatabaseWrapper) -> Iterator[None]:
     SQLite has one writer at a time. One that finds another there sleeps before it looks again, for
     up to 100 ms, so that with many threads the database is idle while all of them wait for it.
     """
-    if connection.vendor != "sqlite" or connection.in_atomic_block:
+    is_there = getattr(_own, "afterwards", None) is not None
+    if connection.vendor != "sqlite" or connection.in_atomic_block or is_there:
         yield
         return
-    with _line:
-        yield
+    _own.afterwards = []
+    try:
+        with _line:
+            yield
+    finally:
+        afterwards, _own.afterwards = _own.afterwards, None
+        for work in afterwards:
+            work()
+
+
+def out_of_line(work: Callable[[], object]) -> None:
+    """Do this now, or as soon as this thread holds the line no more: work that may wait for another
+    thread, which may want to write.
+    """
+    afterwards = getattr(_own, "afterwards", None)
+    if afterwards is None:
+        work()
+    else:
+        afterwards.append(work)
 
 
 @contextmanager
@@ -35,8 +54,8 @@ def short_transaction() -> Iterator[None]:
 
 
 def _after_fork() -> None:
-    global _line
-    _line = threading.RLock()
+    global _line, _own
+    _line, _own = threading.RLock(), threading.local()
 
 
 os.register_at_fork(after_in_child=_after_fork)

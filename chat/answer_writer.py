@@ -8,10 +8,8 @@ from uuid import UUID
 
 from django.db import connection
 
-from automate.databases import short_transaction
 from automate.statements import insert_rows
 
-from .connections import lasting
 from .events import EventLog, NewEvent
 from .models import Approval, Conversation, Message, ToolCall, TurnEvent
 from .records import record_calls
@@ -104,12 +102,11 @@ class AnswerWriter:
         self.message.content = text
 
         def store() -> None:
-            with short_transaction():
-                (fence or self._fence)()
-                self._store(calls, approvals, news)
-                also()
+            (fence or self._fence)()
+            self._store(calls, approvals, news)
+            also()
 
-        lasting(store)
+        self._log.commit(store)
 
     def break_off(self) -> None:
         """Keep the text so far, marked; nothing is kept where there is none."""
@@ -128,6 +125,8 @@ class AnswerWriter:
             call.message = self.message
         insert_rows(calls)
         record_calls([call for call in calls if call.finished])
+        for approval in approvals:  # an earlier try's keys were rolled back
+            approval.pk, approval.call = None, approval.call
         if approvals:
             Approval.objects.bulk_create(approvals)
         self._log.append_all(

@@ -52,7 +52,8 @@ class CallChecker:
         tools = {
             name: tool_for_call(self._user, name) for name in {each.name for each in requested}
         }
-        calls = [self._checked(each, tools[each.name], policy, approvals) for each in requested]
+        with self._limits.kept_on_error():
+            calls = [self._checked(each, tools[each.name], policy, approvals) for each in requested]
         return calls, approvals
 
     def _look_again(self) -> None:

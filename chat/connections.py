@@ -15,8 +15,10 @@ __all__ = ["lasting", "let_go_of_database"]
 AWAY_SECONDS = 20.0
 """How long a turn waits for the database, where its lease is not shorter."""
 
-_DEADLOCK = "40P01"  # in PostgreSQL's list of codes
-_DEADLOCK_NUMBER = 1213  # MariaDB's
+# In PostgreSQL's list of codes, and in MariaDB's. An error of the driver's own has no code.
+_DEADLOCK, _DEADLOCK_NUMBER = "40P01", 1213
+_GOING_AWAY = ("57P01", "57P02", "57P03")
+_GONE_NUMBERS = frozenset({1927, 2006, 2013, 2055})
 
 T = TypeVar("T")
 
@@ -27,7 +29,7 @@ def lasting(work: Callable[[], T]) -> T:
     And again where the database took it back to end a deadlock. Returns its result at last.
 
     It must be a whole transaction, or only read. Where the connection broke in the middle of the
-    commit, it may be done twice: each write here is a compare-and-swap, or has a unique key.
+    commit, it may be done twice; `EventLog.commit` is for what must not.
     """
     end = time.monotonic() + min(AWAY_SECONDS, conf().LEASE_SECONDS * 2 / 3)
     pause = 0.05
@@ -38,7 +40,7 @@ def lasting(work: Callable[[], T]) -> T:
             connection = connections[DEFAULT_DB_ALIAS]
             if connection.in_atomic_block or time.monotonic() > end:
                 raise
-            if _is_lost(connection):
+            if _is_lost(connection) or _tells_a_loss(exc):
                 connection.close()
             elif not _ended_a_deadlock(exc):
                 raise
@@ -50,6 +52,14 @@ def _is_lost(connection: BaseDatabaseWrapper) -> bool:
     if connection.vendor == "sqlite":  # a file is not lost; it may be full
         return False
     return connection.connection is None or not connection.is_usable()
+
+
+def _tells_a_loss(error: Exception) -> bool:
+    """Whether the connection broke; at the end of a transaction, Django has a new one by now."""
+    state = getattr(error.__cause__, "sqlstate", "")
+    if state is None or state.startswith("08") or state in _GOING_AWAY:
+        return True
+    return not _GONE_NUMBERS.isdisjoint(error.args[:1])
 
 
 def _ended_a_deadlock(error: Exception) -> bool:

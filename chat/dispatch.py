@@ -32,7 +32,7 @@ from automate_llm.values import InputAnswer, Progress, ToolResult
 
 from .arguments import canonical
 from .checking import CallChecker
-from .connections import lasting, let_go_of_database
+from .connections import let_go_of_database
 from .events import EventLog
 from .files import attach_files, keep_files
 from .held_questions import Asked, HeldQuestions
@@ -197,12 +197,11 @@ class Dispatcher:
 
         def begin() -> None:
             call.status, call.attempts = before  # also where an earlier try was rolled back
-            with short_transaction():
-                self._fence()
-                attempts = call.attempts + 1
-                self._move(call, Status.RUNNING, started_at=timezone.now(), attempts=attempts)
+            self._fence()
+            attempts = call.attempts + 1
+            self._move(call, Status.RUNNING, started_at=timezone.now(), attempts=attempts)
 
-        lasting(begin)
+        self._log.commit(begin)
 
     def _move(self, call: ToolCall, status: ToolCall.Status, **fields: Any) -> None:
         """Change a call's row, and say so. Where it has moved on, another process has the turn.
@@ -283,11 +282,10 @@ class Dispatcher:
 
         def store() -> None:
             call.status = before
-            with short_transaction():
-                self._move(call, status, **fields)
-                attach_files(call, files)
+            self._move(call, status, **fields)
+            attach_files(call, files)
 
-        lasting(store)
+        self._log.commit(store)
 
     def _result(self, call: ToolCall, result: ToolResult) -> tuple[Status, dict[str, Any]]:
         failed = result.is_error

@@ -197,7 +197,7 @@ class TurnRun:
             if lasting(self._wait):
                 return ending.status
             ending = Ending(Turn.Status.CANCELLED, _("You stopped this answer."))
-        return lasting(partial(self._finish, ending))
+        return self._finish(ending)
 
     def _conclude(
         self, writer: AnswerWriter, text: str, ending: Ending, store_usage: Callable[[], None]
@@ -212,23 +212,30 @@ class TurnRun:
 
         def also() -> None:
             self._log.fold_text()
-            announce(turn_finished, self._turn)
             store_usage()
 
         news = [(TurnEvent.Kind.STATUS, {"status": status})]
         writer.complete(text, [], fence=finish, news=news, also=also)
         self._is_over = True
+        announce(turn_finished, self._turn)
 
     def _finish(self, ending: Ending) -> Turn.Status:
         status, notice, limit = ending
-        with short_transaction():
-            if not self._turn.finish(self._this.owner, status, notice, limit):
-                return status
+        was_ours = False
+
+        def finish() -> None:
+            nonlocal was_ours
+            was_ours = self._turn.finish(self._this.owner, status, notice, limit)
+            if not was_ours:
+                return
             if status != Turn.Status.DONE:
                 close_calls(self._turn, self._log)
                 keep_partial_text(self._turn)
             self._log.append(TurnEvent.Kind.STATUS, status=status)
             self._log.fold_text()
+
+        self._log.commit(finish)
+        if was_ours:
             announce(turn_finished, self._turn)
         return status
 

@@ -6,7 +6,7 @@ at them.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Self
 from uuid import UUID
 
@@ -14,9 +14,10 @@ from django.db import connections, router
 from django.db.models import Max
 
 from automate.compiled import CompiledQuery, Place
-from automate.databases import in_line
+from automate.databases import in_line, short_transaction
 from automate.statements import delete_rows, insert_rows
 
+from .connections import lasting
 from .models import Turn, TurnEvent
 from .wake_ups import wake_ups
 
@@ -33,6 +34,7 @@ class EventLog:
     def __init__(self, turn_id: UUID, last: int | None = None) -> None:
         self.turn_id = turn_id
         self._seq = _last_seq(turn_id) if last is None else last
+        self._appended = 0
 
     @classmethod
     def taken_over(cls, turn_id: UUID) -> Self:
@@ -48,8 +50,31 @@ class EventLog:
 
     def append_all(self, events: Iterable[tuple[TurnEvent.Kind, dict[str, Any]]]) -> None:
         """Add events in this order; their readers wake when they are committed."""
-        insert([self.numbered(kind, data) for kind, data in events])
+        rows = [self.numbered(kind, data) for kind, data in events]
+        if not rows:
+            return
+        insert(rows)
+        self._appended = rows[-1].seq
         wake_ups.announce([self.turn_id])
+
+    def commit(self, write: Callable[[], None]) -> None:
+        """Do this in one transaction, `lasting`; it must add an event where it changes anything.
+
+        Where the connection broke in the middle of the commit, the event says whether it came
+        through: then it is not done again, whatever it was.
+        """
+        tried = 0
+
+        def once() -> None:
+            nonlocal tried
+            if tried and TurnEvent.objects.filter(turn_id=self.turn_id, seq=tried).exists():
+                return
+            tried = self._appended = 0
+            with short_transaction():
+                write()
+                tried = self._appended
+
+        lasting(once)
 
     def numbered(self, kind: TurnEvent.Kind, data: dict[str, Any]) -> "NewEvent":
         """An event that whoever asks for it writes, with the next number."""

@@ -151,7 +151,7 @@ class HeldQuestions:
                 if row.expires_at > timezone.now() or not row.answer(Question.Status.EXPIRED):
                     continue  # if it was answered just now, the next look finds it
                 announce(question_answered, row)
+            self._log.append(TurnEvent.Kind.CALL, call=call.pk)
             del self._open[key]
             # One that is gone was deleted with its conversation.
             asked.give(DISMISSED if row is None else row.as_answer())
-            self._log.append(TurnEvent.Kind.CALL, call=call.pk)

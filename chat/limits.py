@@ -1,7 +1,9 @@
 """What one turn may use, and the sentences for when it has used it."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
 from typing import Self
 
 from django.utils.translation import gettext as _
@@ -66,6 +68,17 @@ class TurnLimits:
                 _("Stopped using tools after %(count)s tokens.")
                 % {"count": f"{self.prompt_tokens + self.completion_tokens:,}"},
             )
+
+    @contextmanager
+    def kept_on_error(self) -> Iterator[None]:
+        """What the block has counted counts only where it does not fail: it may be done again."""
+        before = replace(self, same_calls=self.same_calls.copy())
+        try:
+            yield
+        except BaseException:
+            for each in fields(self):
+                setattr(self, each.name, getattr(before, each.name))
+            raise
 
     def refusal(self, function_name: str, arguments: str) -> str:
         """Count a call; why it may not be made, empty where it may."""

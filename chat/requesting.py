@@ -1,8 +1,11 @@
 """Makes the model requests of a turn: within the day's budgets, counted when they have ended."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+
+from django.db import Error as DatabaseError
 
 from automate.conf import Settings
 from automate_llm.cancellation import Cancellation
@@ -17,6 +20,8 @@ from .limits import TurnLimits
 from .models import Turn
 from .tokens import characters_per_token, estimated_usage, request_characters
 from .tracing import Span, Tracer
+
+logger = logging.getLogger(__name__)
 
 
 class Requester:
@@ -74,7 +79,10 @@ class Requester:
         try:
             yield self._spending.store
         except BaseException:
-            self._store()
+            try:
+                self._store()
+            except DatabaseError:  # the first error is the one to tell
+                logger.warning("What an answer used could not be stored", exc_info=True)
             raise
         self._spending.settle()
 
@@ -100,7 +108,7 @@ class Requester:
 
     def _count(self, request: ModelRequest, usage: Usage, written: int) -> Usage:
         if not usage.prompt_tokens and not usage.completion_tokens:
-            usage = estimated_usage(request, written, self._ratio)
+            usage = estimated_usage(request, written, lasting(lambda: self._ratio))
         self._turn.prompt_characters += request_characters(request)
         self._limits.count_usage(usage)
         self._spending.count(usage)

@@ -11,6 +11,8 @@ from typing import Any
 from django.db import models, transaction
 from django.dispatch import Signal
 
+from automate.databases import out_of_line
+
 logger = logging.getLogger(__name__)
 
 turn_started = Signal()
@@ -30,7 +32,7 @@ def announce(signal: Signal, row: models.Model) -> None:
     Where nobody listens it costs no statement. The row goes out under its model's name.
     """
     if signal.has_listeners(type(row)):
-        transaction.on_commit(partial(_send, signal, type(row), row.pk))
+        transaction.on_commit(partial(out_of_line, partial(_send, signal, type(row), row.pk)))
 
 
 def _send(signal: Signal, model: type[models.Model], pk: Any) -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from automate.models import MCPServer, MCPTool, ToolRule
 from automate_llm.values import InputAnswer
+from chat.answer_writer import AnswerWriter
 from chat.decisions import answer, approve
+from chat.engine import run_turn
 from chat.models import DailyUsage, Question, ToolCall, Turn
 from tests.servers.scripted_model import calls, silence, text
 
@@ -80,3 +82,22 @@ def test_a_person_who_is_deleted_in_the_middle_leaves_nothing_behind(
     assert not Turn.objects.exists()
     assert not ToolCall.objects.exists()
     assert not DailyUsage.objects.exists()
+
+
+def test_an_account_that_goes_while_its_last_answer_comes_is_no_error(
+    model: Any, ask: Any, user: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    model([text("Hello.")])
+    turn = ask()
+    complete = AnswerWriter.complete
+
+    def late(*parts: Any, **named: Any) -> None:
+        type(user).objects.get(pk=user.pk).delete()
+        complete(*parts, **named)
+
+    monkeypatch.setattr(AnswerWriter, "complete", late)
+
+    run_turn(turn.pk)
+
+    assert not Turn.objects.exists()
+    assert not [each for each in caplog.records if each.levelname == "ERROR"]

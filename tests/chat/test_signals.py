@@ -1,9 +1,11 @@
 """Django signals: sent after the commit, with the row as it is, harmless whatever receivers do."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection, transaction
@@ -15,7 +17,7 @@ from chat.decisions import approve, deny, resolve
 from chat.engine import run_turn
 from chat.models import Approval, ToolCall, Turn
 from chat.recovery import recover_abandoned
-from chat.submission import stop_turn
+from chat.submission import send_message, stop_turn
 from tests.servers.mcp_sdk import Offer
 from tests.servers.scripted_model import calls, status, text
 
@@ -200,3 +202,30 @@ def test_every_signal_is_documented() -> None:
 
     assert [name for name in NAMES if f"| `{name}` |" not in page] == []
     assert len(NAMES) == 9
+
+
+def test_a_receiver_may_wait_for_another_thread_that_writes(
+    model: Any, ask: Any, user: Any
+) -> None:
+    model([text("Hello.")])
+    turn = ask()
+    sent: list[Turn] = []
+
+    def send() -> None:
+        try:
+            sent.append(send_message(user, None, "From elsewhere", uuid4()))
+        finally:
+            connection.close()
+
+    def receive(**told: Any) -> None:
+        thread = threading.Thread(target=send)
+        thread.start()
+        thread.join(10)
+
+    signals.turn_finished.connect(receive)
+    try:
+        run_turn(turn.pk)
+    finally:
+        signals.turn_finished.disconnect(receive)
+
+    assert len(sent) == 1
