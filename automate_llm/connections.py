@@ -27,6 +27,9 @@ seconds, and a request that meets the closing one is a call whose outcome nobody
 # acknowledgement in between: 40 ms of every call, unless it goes out at once (Linux only).
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
+# While a call's clock is held, what is left of it may be next to nothing.
+_LEAST_WAIT = 0.02
+
 
 class _Bounded:
     """What a plain and a TLS socket share: every wait ends with the exchange.
@@ -44,7 +47,8 @@ class _Bounded:
         if _QUICK_ACK is not None:
             self.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)  # type: ignore[attr-defined]
         while True:
-            self.settimeout(exchange.remaining())  # type: ignore[attr-defined]
+            seconds = max(exchange.remaining(), _LEAST_WAIT)
+            self.settimeout(seconds)  # type: ignore[attr-defined]
             try:
                 size: int = super().recv_into(buffer, nbytes, flags)  # type: ignore[misc]
                 break

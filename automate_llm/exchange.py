@@ -93,7 +93,8 @@ class Exchange:
         work.add_done_callback(lambda done: woken.set())
         forget = self.on_cancel(woken.set)
         try:
-            woken.wait(self.remaining())
+            while not woken.wait(self.remaining()):
+                pass  # the clock may have been held meanwhile
         finally:
             forget()
         self.remaining()

@@ -114,8 +114,8 @@ class MCPClient:
         `input_schema` is the tool's own: it may want arguments mirrored in headers. `asks` tells
         the server that whoever calls takes its questions, which come as `InputRequired`; the
         answers go back in `input_responses`, with that error's `request_state` and `task_id`.
-        `on_question` answers what a server of before 2026-07-28 asks while it holds the call, in
-        whichever thread reads the question; the call's time stands still meanwhile. Without it
+        `on_question` answers what a server of before 2026-07-28 asks while it holds the call, in a
+        thread of the question's own; the call's time stands still meanwhile. Without it
         such a question is declined. `trace_context` goes along as W3C Trace Context writes it:
         `traceparent`, and perhaps `tracestate`.
 

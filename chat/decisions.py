@@ -197,7 +197,7 @@ def _expire_question(question: Question) -> bool:
 
 def _waits_no_more(call: ToolCall) -> bool:
     """Whether it has waited for its questions, and all are answered."""
-    if call.status == Status.RUNNING:
+    if call.status != Status.WAITING:
         return False
     return not call.questions.filter(status=Question.Status.WAITING).exists()
 

@@ -35,7 +35,7 @@ from .checking import CallChecker
 from .connections import let_go_of_database
 from .events import EventLog
 from .files import attach_files, keep_files
-from .held_questions import Asked, HeldQuestions
+from .held_questions import DISMISSED, Asked, HeldQuestions
 from .limits import TurnLimits
 from .logs import logged_with
 from .models import Approval, Question, ToolCall, Turn, TurnEvent
@@ -151,10 +151,13 @@ class Dispatcher:
     def _run_in_parallel(self, wanted: list[ToolCall]) -> None:
         news: SimpleQueue[tuple[ToolCall, Outcome | Progress | Asked]] = SimpleQueue()
         waiting: Iterator[ToolCall] = iter(wanted)
+        is_over = threading.Event()
 
         def report(call: ToolCall) -> None:
             def tell(word: Outcome | Progress | Asked) -> None:
                 news.put((call, word))
+                if isinstance(word, Asked) and is_over.is_set():
+                    word.give(DISMISSED)
 
             try:
                 tell(self._outcome(call, tell, self._held.asking(call, tell)))
@@ -175,12 +178,12 @@ class Dispatcher:
 
         under_way = sum(start_next() for _ in range(self._at_once))
         while under_way:
+            self._held.look_if_due()
             if news.empty():
                 let_go_of_database()
             try:
-                call, word = news.get(timeout=self._held.look_again_after)
+                call, word = news.get(timeout=self._held.due_in)
             except Empty:
-                self._held.look()
                 continue
             if isinstance(word, Progress):
                 self._progress(call, word)
@@ -190,6 +193,10 @@ class Dispatcher:
                 self._held.withdraw(call)
                 self._store(call, word)
                 under_way += start_next() - 1
+        is_over.set()
+        while not news.empty():
+            if isinstance(word := news.get()[1], Asked):
+                word.give(DISMISSED)
 
     def _begin(self, call: ToolCall) -> None:
         """Commit that the call is under way; only then may its request leave."""

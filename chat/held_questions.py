@@ -5,6 +5,8 @@ any tab or process; it is over with its call, and nobody can answer it tomorrow.
 Source: MCP 2025-11-25, client/elicitation.
 """
 
+import logging
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
@@ -12,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from django.db import IntegrityError
 from django.utils import timezone
 
 from automate.conf import Settings
@@ -33,6 +36,9 @@ MAX_QUESTIONS = 10
 """Questions of one call; more are declined."""
 
 DISMISSED = InputAnswer("cancel")
+DECLINED = InputAnswer("decline")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,11 +69,16 @@ class HeldQuestions:
         self._seconds = settings.HELD_QUESTION_SECONDS
         self._asked: Counter[int] = Counter()
         self._open: dict[int, tuple[ToolCall, Asked]] = {}
+        self._over: set[int] = set()
+        self._looked_at = 0.0
+        self._is_anybody_there = True
 
     @property
-    def look_again_after(self) -> float | None:
-        """Seconds until the next `look` is due; nothing while no question is open."""
-        return LOOK_SECONDS if self._open else None
+    def due_in(self) -> float | None:
+        """Seconds until the next `look`; nothing while no question is open."""
+        if not self._open:
+            return None
+        return max(0.0, self._looked_at + LOOK_SECONDS - time.monotonic())
 
     def may_come(self, call: ToolCall) -> bool:
         """Whether the call's server may hold it for a question."""
@@ -95,9 +106,13 @@ class HeldQuestions:
     def ask(self, call: ToolCall, asked: Asked) -> None:
         """Store the question, and show it."""
         request = asked.request
+        if call.pk in self._over:
+            asked.give(DISMISSED)
+            return
         self._asked[call.pk] += 1
-        if self._asked[call.pk] > MAX_QUESTIONS or len(request.url) > 2000:
-            asked.give(InputAnswer("decline"))
+        can_be_asked = self._asked[call.pk] <= MAX_QUESTIONS and len(request.url) <= 2000
+        if not (can_be_asked and self._is_anybody_there):
+            asked.give(DECLINED)
             return
         question = Question(
             call=call,
@@ -111,24 +126,37 @@ class HeldQuestions:
         )
 
         def store() -> None:
-            with short_transaction():
-                self._fence()
-                question.pk = None
-                question.save(force_insert=True)
-                self._log.append_all(
-                    [(TurnEvent.Kind.CALL, {"call": call.pk}), (TurnEvent.Kind.WAITING, {})]
-                )
-                announce(question_asked, question)
+            self._fence()
+            question.pk = None
+            question.save(force_insert=True)
+            self._log.append_all(
+                [(TurnEvent.Kind.CALL, {"call": call.pk}), (TurnEvent.Kind.WAITING, {})]
+            )
 
-        lasting(store)
+        try:
+            self._log.commit(store)
+        except IntegrityError:  # MariaDB takes no JSON that is deeply nested
+            logger.warning("A question of %s cannot be stored", call.function_name, exc_info=True)
+            asked.give(DECLINED)
+            return
         self._open[question.pk] = call, asked
+        announce(question_asked, question)
+
+    def look_if_due(self) -> None:
+        """Look, where it was not done for `LOOK_SECONDS`."""
+        if self.due_in == 0.0:
+            self.look()
 
     def look(self) -> None:
         """Hand over what was answered, and end what nobody answered in time."""
         lasting(self._look)
+        self._looked_at = time.monotonic()
 
     def withdraw(self, call: ToolCall) -> None:
-        """Close what is still open of a call that is over."""
+        """Close what is still open of a call that is over; what was answered is handed over."""
+        self._over.add(call.pk)
+        if any(of.pk == call.pk for of, _asked in self._open.values()):
+            self.look()
         over = [key for key, (of, _asked) in self._open.items() if of.pk == call.pk]
         if not over:
             return
@@ -151,6 +179,8 @@ class HeldQuestions:
                 if row.expires_at > timezone.now() or not row.answer(Question.Status.EXPIRED):
                     continue  # if it was answered just now, the next look finds it
                 announce(question_answered, row)
+            if row is not None and row.status == Question.Status.EXPIRED:
+                self._is_anybody_there = False  # nor waits the turn for a second question
             self._log.append(TurnEvent.Kind.CALL, call=call.pk)
             del self._open[key]
             # One that is gone was deleted with its conversation.

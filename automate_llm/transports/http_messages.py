@@ -6,7 +6,6 @@ Source: MCP 2026-07-28 and 2025-11-25, basic/transports.
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from typing import Any
 
 from automate_llm import strict_json
 from automate_llm.authentication import send_authenticated
@@ -22,14 +21,13 @@ from automate_llm.values import Connection
 
 from . import jsonrpc
 from .protocol import MODERN_ERRORS, mapping
+from .replying import Replies
 
 MAX_RESUMPTIONS = 100
 """How often one answer's event stream is taken up again."""
 PAUSE_SECONDS = 1.0
 """Before a stream is taken up again, where the server asks for no other pause."""
 MIN_PAUSE_SECONDS = 0.1
-MAX_REPLIES = 20
-"""Requests of the server's that are answered while one of ours is under way."""
 _MAX_ERROR_BYTES = 64 * 1024
 
 
@@ -156,17 +154,7 @@ class Endpoint:
     ) -> jsonrpc.OnRequest | None:
         if answers is None:
             return None
-        replies = 0
-
-        def reply(message: dict[str, Any]) -> None:
-            nonlocal replies
-            replies += 1
-            if replies <= MAX_REPLIES:
-                body = jsonrpc.encoded_reply(message, answers)
-                with suppress(MCPClientError):  # it says nothing of the request that is under way
-                    self.notify(exchange.beside(), headers, body)
-
-        return reply
+        return Replies(lambda body: self.notify(exchange.beside(), headers, body), answers)
 
 
 def _documents(answer: Answer, cursor: Cursor) -> Iterator[bytes]:

@@ -33,6 +33,7 @@ from .protocol import (
     tool_result,
 )
 from .questions import answers
+from .replying import Replies
 from .tool_calls import call_params
 
 OPEN_SECONDS = 10.0
@@ -40,7 +41,6 @@ OPEN_SECONDS = 10.0
 _CANCEL_SECONDS = 0.5
 _EVENTS_BEFORE_ENDPOINT = 10
 _MAX_ADDRESS_CHARACTERS = 2_000
-_MAX_REPLIES = 20
 
 
 class SSETransport:
@@ -128,14 +128,13 @@ class _Stream:
             raise ProtocolError("The server's answer is no event stream. Check the endpoint URL.")
         self._connection = connection
         self._exchange = exchange
-        self._replies = 0
-        self._answers = answers(None)
+        self._reply = Replies(self._post, answers(None))
         self._events = events(answer.chunks(MAX_CONTENT_BYTES))
         self._address = self._endpoint()
 
     def initialize(self, on_question: OnQuestion | None = None) -> dict[str, Any]:
         """Shake hands, and return what the server says of itself."""
-        self._answers = answers(on_question)
+        self._reply = Replies(self._post, answers(on_question))
         params = initialize_params(asks=on_question is not None)
         about = self.request("initialize", params, jsonrpc.next_id()).unwrap()
         agreed_version(about)
@@ -181,13 +180,6 @@ class _Stream:
             if kind == "endpoint":
                 return message_address(self._connection.endpoint_url, data)
         raise _no_endpoint()
-
-    def _reply(self, message: dict[str, Any]) -> None:
-        self._replies += 1
-        if self._replies > _MAX_REPLIES:
-            return
-        with suppress(MCPClientError):  # it says nothing of the request that is under way
-            self._post(jsonrpc.encoded_reply(message, self._answers))
 
     def _post(self, body: bytes, exchange: Exchange | None = None) -> None:
         """Send a message on a connection beside the stream; what comes back says nothing."""

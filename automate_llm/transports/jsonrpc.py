@@ -80,13 +80,12 @@ def encoded(method: str, params: dict[str, Any], request_id: int | None) -> byte
 def encoded_reply(message: Mapping[str, Any], answers: Answers | None = None) -> bytes:
     """Our answer to a request of the server's.
 
-    Without other `answers` a ping is answered, nobody is there to be asked a question, and all
-    else is declined.
+    Without other `answers` it is `DECLINING`.
     """
     request_id, params = message.get("id"), message.get("params")
     known = request_id if isinstance(request_id, int | str) else None
     reply: dict[str, Any] = {"jsonrpc": "2.0", "id": known}
-    answer = (_DECLINING if answers is None else answers).get(str(message["method"]))
+    answer = (DECLINING if answers is None else answers).get(str(message["method"]))
     if answer is not None:
         result = answer(params if isinstance(params, dict) else {})
         return strict_json.dumps({**reply, "result": result})
@@ -94,10 +93,11 @@ def encoded_reply(message: Mapping[str, Any], answers: Answers | None = None) ->
     return strict_json.dumps({**reply, "error": error})
 
 
-_DECLINING: Answers = {
+DECLINING: Answers = {
     "ping": lambda params: {},
     "elicitation/create": lambda params: {"action": "decline"},
 }
+"""A ping is answered, nobody is there to be asked a question, and all else is declined."""
 
 
 def response_among(

@@ -14,6 +14,7 @@ from automate_llm.text import clean_text
 from automate_llm.values import InputAnswer, InputRequest
 
 from .base import OnQuestion
+from .jsonrpc import DECLINING
 
 ELICITATION = "elicitation/create"
 MAX_REQUESTS = 20
@@ -65,16 +66,17 @@ def input_request(params: Mapping[str, Any]) -> InputRequest:
     return InputRequest("form", message, schema)
 
 
-def answers(on_question: OnQuestion | None) -> dict[str, Callable[[Mapping[str, Any]], Any]]:
+def answers(on_question: OnQuestion | None) -> Mapping[str, Callable[[Mapping[str, Any]], Any]]:
     """How the requests of a server are answered, by method; all others are declined.
 
     What a person is asked is declined too where nobody is there to answer. A form that is
     accepted gets the defaults of its schema for what was left out.
     """
 
+    if on_question is None:
+        return DECLINING
+
     def elicited(params: Mapping[str, Any]) -> dict[str, Any]:
-        if on_question is None:
-            return {"action": "decline"}
         try:
             request = input_request(params)
         except ProtocolError:

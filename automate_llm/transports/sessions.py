@@ -11,8 +11,6 @@ from typing import Any
 from automate_llm.exchange import Exchange
 from automate_llm.values import Connection
 
-from .side_streams import SideStream
-
 _MAX_SESSIONS = 1_000
 
 
@@ -20,15 +18,15 @@ _MAX_SESSIONS = 1_000
 class Session:
     """What `initialize` settled. `id` is empty where the server keeps no sessions.
 
-    `asks` says that the server was told that somebody answers its questions; some come on the
-    `side_stream`.
+    `asks` says that the server was told that somebody answers its questions, and `lacks_stream`
+    is set where it has turned out to offer no stream but those of its answers.
     """
 
     id: str
     version: str
     about: Mapping[str, Any]
     asks: bool = False
-    side_stream: SideStream = field(default_factory=SideStream, compare=False)
+    lacks_stream: threading.Event = field(default_factory=threading.Event, compare=False)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -40,7 +38,11 @@ class Session:
 
 
 class Sessions:
-    """The open sessions. Thread-safe; one is shared by no two servers, credentials or people."""
+    """The open sessions. Thread-safe; one is shared by no two servers, credentials or people.
+
+    One in which the server may ask is lent to one call at a time: a question on its stream does
+    not say which call it is for.
+    """
 
     def __init__(self) -> None:
         self.forget_all()
@@ -50,23 +52,39 @@ class Sessions:
         self._lock = threading.Lock()
         self._opening: dict[tuple[object, ...], Future[None]] = {}
         self._open: OrderedDict[tuple[object, ...], tuple[Connection, Session]] = OrderedDict()
+        self._idle: list[tuple[tuple[object, ...], Connection, Session]] = []
 
-    def of(self, connection: Connection, *, asks: bool = False) -> Session | None:
-        """The session for these calls, if one is open."""
+    def of(self, connection: Connection) -> Session | None:
+        """The session for calls without questions, if one is open."""
         with self._lock:
-            kept = self._open.get(_key(connection, asks))
+            kept = self._open.get(_key(connection))
         return kept[1] if kept is not None else None
 
     def keep(self, connection: Connection, session: Session) -> None:
         """Use this session for later calls."""
         with self._lock:
-            self._open[_key(connection, session.asks)] = connection, session
+            self._open[_key(connection)] = connection, session
             if len(self._open) > _MAX_SESSIONS:
                 self._open.popitem(last=False)
 
+    def lend(self, connection: Connection) -> Session | None:
+        """A session for one call whose server may ask; nothing where none is idle."""
+        key = _key(connection)
+        with self._lock:
+            for at in reversed(range(len(self._idle))):
+                if self._idle[at][0] == key:
+                    return self._idle.pop(at)[2]
+        return None
+
+    def give_back(self, connection: Connection, session: Session) -> None:
+        """The call is over; the session may be lent to the next one."""
+        with self._lock:
+            self._idle.append((_key(connection), connection, session))
+            del self._idle[:-_MAX_SESSIONS]
+
     def forget(self, connection: Connection, session: Session) -> None:
         """The server does not know it any more; one that was opened since then stays."""
-        key = _key(connection, session.asks)
+        key = _key(connection)
         with self._lock:
             kept = self._open.get(key)
             if kept is not None and kept[1] is session:
@@ -77,14 +95,12 @@ class Sessions:
         connection: Connection,
         exchange: Exchange,
         opener: Callable[[], Session],
-        *,
-        asks: bool,
     ) -> Session:
         """The session that is open, or else a new one: whoever comes first opens it.
 
         The others wait with no lock held; where it came to nothing, each opens one for itself.
         """
-        key = _key(connection, asks)
+        key = _key(connection)
         with self._lock:
             kept = self._open.get(key)
             if kept is not None:
@@ -94,7 +110,7 @@ class Sessions:
                 ours = self._opening[key] = Future()
         if opening is not None:
             exchange.wait_for(opening)
-            return self.of(connection, asks=asks) or opener()
+            return self.of(connection) or opener()
         try:
             return opener()
         finally:
@@ -105,19 +121,22 @@ class Sessions:
     def take(self, connection: Connection | None = None) -> list[tuple[Connection, Session]]:
         """The sessions of this connection, or all of them, which nobody uses from now on."""
         with self._lock:
+            idle, self._idle = self._idle, []
             if connection is None:
                 taken = list(self._open.values())
                 self._open.clear()
-                return taken
-            keys = [_key(connection, asks) for asks in (False, True)]
-            return [self._open.pop(key) for key in keys if key in self._open]
+                return taken + [(owner, session) for _own, owner, session in idle]
+            key = _key(connection)
+            self._idle = [each for each in idle if each[0] != key]
+            taken = [(owner, session) for own, owner, session in idle if own == key]
+            return [self._open.pop(key), *taken] if key in self._open else taken
 
 
 sessions = Sessions()
 os.register_at_fork(after_in_child=sessions.forget_all)
 
 
-def _key(connection: Connection, asks: bool) -> tuple[object, ...]:
+def _key(connection: Connection) -> tuple[object, ...]:
     credential = tuple(sorted(connection.headers.items()))
     account = connection.authenticator.account if connection.authenticator is not None else None
     return (
@@ -126,5 +145,4 @@ def _key(connection: Connection, asks: bool) -> tuple[object, ...]:
         connection.principal,
         account,
         hash(credential),
-        asks,
     )

@@ -42,6 +42,7 @@ from .protocol import (
 )
 from .questions import answers
 from .sessions import Session, sessions
+from .side_streams import side_stream
 from .tool_calls import call_params, continued, outcome
 
 CANCEL_SECONDS = 0.5
@@ -140,7 +141,7 @@ class StreamableHTTPTransport:
             )
             self._request(exchange, message).unwrap()
             return
-        session = self._session(exchange, asks=False)
+        session = self._session(exchange)
         reader = Reader(on_notification, lambda headers: on_open(), answers(None))
         try:
             self._endpoint.listen(exchange, session.headers, reader)
@@ -169,18 +170,20 @@ class StreamableHTTPTransport:
 
     def _shake_hands(self, exchange: Exchange) -> Mapping[str, Any]:
         """Use the session that is open, or open one."""
-        session = self._session(exchange, asks=False)
+        session = self._session(exchange)
         self._version = session.version
         return session.about
 
-    def _session(self, exchange: Exchange, *, asks: bool) -> Session:
+    def _session(self, exchange: Exchange) -> Session:
         def opener() -> Session:
-            return self._initialize(exchange, asks=asks)
+            session = self._initialize(exchange)
+            sessions.keep(self._connection, session)
+            return session
 
-        return sessions.opened(self._connection, exchange, opener, asks=asks)
+        return sessions.opened(self._connection, exchange, opener)
 
     @running_no_tool()
-    def _initialize(self, exchange: Exchange, *, asks: bool) -> Session:
+    def _initialize(self, exchange: Exchange, *, asks: bool = False) -> Session:
         """Open a session (2025-11-25, basic/lifecycle); only versions that we know are taken."""
         self._version = ""
         session_id = ""
@@ -203,7 +206,6 @@ class StreamableHTTPTransport:
         self._endpoint.notify(
             exchange, session.headers, jsonrpc.encoded("notifications/initialized", {}, None)
         )
-        sessions.keep(self._connection, session)
         return session
 
     def _renegotiated(self, exchange: Exchange, message: _Message) -> jsonrpc.Response:
@@ -248,8 +250,9 @@ class StreamableHTTPTransport:
         """
         if self._version in MODERN_VERSIONS:
             return self._modern(exchange, message)
-        asks = message.call is not None and message.call.on_question is not None
-        session = self._session(exchange, asks=asks)
+        if message.call is not None and message.call.on_question is not None:
+            return self._alone(exchange, message)
+        session = self._session(exchange)
         try:
             return self._in_session(exchange, session, message)
         except UnexpectedStatus as exc:
@@ -258,7 +261,21 @@ class StreamableHTTPTransport:
             sessions.forget(self._connection, session)
             if exc.status_code == 400:
                 raise
-        return self._in_session(exchange, self._session(exchange, asks=asks), message)
+        return self._in_session(exchange, self._session(exchange), message)
+
+    def _alone(self, exchange: Exchange, message: _Message) -> jsonrpc.Response:
+        """The same in a session that no other call has meanwhile."""
+        session = sessions.lend(self._connection) or self._initialize(exchange, asks=True)
+        self._version = session.version
+        try:
+            response = self._in_session(exchange, session, message)
+        except UnexpectedStatus as exc:
+            if not session.id or exc.status_code != 404:
+                raise
+            session = self._initialize(exchange, asks=True)
+            response = self._in_session(exchange, session, message)
+        sessions.give_back(self._connection, session)
+        return response
 
     def _modern(self, exchange: Exchange, message: _Message) -> jsonrpc.Response:
         """Send it with `_meta`, and the headers that mirror what it says (2026-07-28)."""
@@ -301,5 +318,4 @@ class StreamableHTTPTransport:
     ) -> AbstractContextManager[None]:
         if not session.asks or reader.answers is None:
             return nullcontext()
-        side_stream = session.side_stream
-        return side_stream.read(self._endpoint, exchange, session.headers, reader.answers)
+        return side_stream(self._endpoint, exchange, session, reader.answers)

@@ -24,11 +24,11 @@ from chat import pages
 from chat.executors import executor
 from chat.forms import MessageForm
 from chat.left_out import parsed, written
-from chat.models import Conversation, ToolCall, Turn
+from chat.models import Conversation, Turn
 from chat.security import chat_page
 from chat.submission import TurnInProgress, send_message, stop_turn
 from chat.uploads import received, takes_attachments
-from chat.waiting import Refusal
+from chat.waiting import Refusal, asked
 
 logger = logging.getLogger(__name__)
 
@@ -191,7 +191,7 @@ def _reloads(turn: Turn) -> bool:
     if turn.finished or turn.status == Turn.Status.WAITING:
         return False
     calls = (call for message in turn.messages.all() for call in message.tool_calls.all())
-    return not any(call.status == ToolCall.Status.WAITING or call.is_unresolved for call in calls)
+    return all(asked(call) is None for call in calls)
 
 
 def begun(request: HttpRequest, turn: Turn) -> HttpResponse:

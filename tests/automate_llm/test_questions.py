@@ -12,6 +12,7 @@ from automate_llm.exceptions import (
     ProtocolError,
 )
 from automate_llm.mcp_client import MCPClient
+from automate_llm.transports.replying import MAX_REPLIES
 from automate_llm.values import InputAnswer, InputRequest
 from tests.servers.mcp_sdk import Offer
 
@@ -309,11 +310,11 @@ def test_deprecated_requests_are_declined_as_unknown(raw_server, method):
 
 
 def test_a_server_that_asks_without_end_is_answered_only_so_often(raw_server):
-    pings = [{"jsonrpc": "2.0", "id": number, "method": "ping"} for number in range(200)]
+    pings = [{"jsonrpc": "2.0", "id": number, "method": "ping"} for number in range(400)]
     server = raw_server(asking_on_the_way(*pings))
 
     assert call(legacy(server)).text == "fine"
-    assert len([seen for seen in server.requests if not seen.rpc_method]) == 20
+    assert len([seen for seen in server.requests if not seen.rpc_method]) == MAX_REPLIES
 
 
 def test_a_modern_servers_requests_are_not_answered(raw_server):

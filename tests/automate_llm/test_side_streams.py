@@ -1,8 +1,8 @@
 """The stream of a session, shared by its calls, on which an older server may ask."""
 
-import asyncio
+import itertools
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,8 +12,10 @@ from automate_llm.values import InputAnswer
 from tests.servers.mcp_sdk import Offer
 
 from .calling import answer_to, known, to
+from .test_questions import events
 from .test_sessions import legacy
 
+PARAMS = {"message": "Who?", "requestedSchema": {"type": "object", "properties": {}}}
 FORM = {"type": "object", "properties": {"name": {"type": "string"}}}
 
 
@@ -22,51 +24,101 @@ async def asks(context, params):
     return {"action": answer.action, "content": answer.content}
 
 
-def in_thread(work):
-    """What the work gives, which goes on meanwhile."""
-    results = []
-    thread = threading.Thread(target=lambda: results.append(work()))
-    thread.start()
-    return thread, results
-
-
-def test_a_question_outlives_the_call_that_it_was_taken_for(sdk_server):
-    quick_may_end, asked = threading.Event(), []
-
-    async def quick(context, params):
-        while not quick_may_end.is_set():
-            await asyncio.sleep(0.01)
-        return "done"
-
-    server = sdk_server(
-        Offer("quick", conversation=quick), Offer("greet", conversation=asks), legacy_only=True
-    )
+def test_calls_at_once_are_asked_each_for_itself(sdk_server):
+    server = sdk_server(Offer("greet", conversation=asks), legacy_only=True)
     client = MCPClient(known(to(server)))
-    over = threading.Event()
+    together = threading.Barrier(3)
 
-    def dismissed(request):
-        asked.append("quick")
-        quick_may_end.set()
-        over.wait(10)  # its call ends first, and a person cannot answer it any more
-        return InputAnswer("cancel")
+    def greeted(number):
+        def answer(request):
+            together.wait(10)
+            return InputAnswer("accept", {"name": str(number)})
 
-    def answered(request):
-        asked.append("greet")
-        return InputAnswer("accept", {"name": "Ada"})
+        return client.call("greet", {"number": number}, on_question=answer).structured["content"]
 
-    first, done = in_thread(lambda: client.call("quick", {}, on_question=dismissed))
-    while not server.calls("quick"):
-        time.sleep(0.01)
-    second, greeted = in_thread(lambda: client.call("greet", {}, on_question=answered))
-    first.join(10)
-    over.set()
-    second.join(10)
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(greeted, range(3))) == [{"name": str(each)} for each in range(3)]
+    assert len({seen.headers["mcp-session-id"] for seen in server.seen("tools/call")}) == 3
 
-    assert done[0].text == "done"
-    assert greeted[0].structured == {"action": "accept", "content": {"name": "Ada"}}
-    assert asked == ["quick", "greet"]
-    listened = [seen for seen in server.requests if seen.method == "GET"]
-    assert len(listened) == 1
+
+def test_calls_one_after_the_other_have_one_session(sdk_server):
+    server = sdk_server(Offer("greet", conversation=asks), legacy_only=True)
+    client = MCPClient(known(to(server)))
+    for _ in range(3):
+        client.call("greet", {}, on_question=lambda request: InputAnswer("cancel"))
+
+    [session] = {seen.headers["mcp-session-id"] for seen in server.seen("tools/call")}
+    client.close()
+    ended = [seen for seen in server.requests if seen.method == "DELETE"]
+    assert session in {seen.headers["mcp-session-id"] for seen in ended}
+
+
+def test_a_stream_that_ends_is_opened_again(raw_server):
+    """The server ends it twice, then asks on it."""
+    answered = threading.Event()
+    opened = itertools.count(1)
+    question = {"jsonrpc": "2.0", "id": 7, "method": "elicitation/create", "params": PARAMS}
+
+    def script(connection):
+        while True:
+            seen = connection.read_request()
+            if seen.method == "GET":
+                body = events(question) if next(opened) == 3 else b": nothing\n\n"
+                connection.respond(body, headers={"Content-Type": "text/event-stream"})
+            elif seen.rpc_method == "initialize":
+                result = {"protocolVersion": "2025-11-25", "capabilities": {}}
+                answer = {"jsonrpc": "2.0", "id": seen.body["id"], "result": result}
+                connection.respond(answer, headers={"Mcp-Session-Id": "s1"})
+            elif seen.rpc_method == "tools/call":
+                answered.wait(10)
+                connection.respond(answer_to(seen))
+            else:
+                if seen.body.get("id") == 7:
+                    answered.set()
+                connection.respond(b"", "202 Accepted")
+
+    server = raw_server(script)
+    asked = []
+
+    def answer(request):
+        asked.append(request.message)
+        return InputAnswer("decline")
+
+    MCPClient(legacy(server)).call("greet", {}, on_question=answer)
+
+    assert asked == ["Who?"]
+
+
+def test_pings_are_answered_while_a_person_is_asked(raw_server):
+    pinged = threading.Event()
+    question = {"jsonrpc": "2.0", "id": 7, "method": "elicitation/create", "params": PARAMS}
+    ping = {"jsonrpc": "2.0", "id": 8, "method": "ping"}
+
+    def script(connection):
+        while True:
+            seen = connection.read_request()
+            if seen.method == "GET":
+                connection.respond(b"", "405 Method Not Allowed")
+            elif seen.rpc_method == "initialize":
+                result = {"protocolVersion": "2025-11-25", "capabilities": {}}
+                answer = {"jsonrpc": "2.0", "id": seen.body["id"], "result": result}
+                connection.respond(answer, headers={"Mcp-Session-Id": "s1"})
+            elif seen.rpc_method == "tools/call":
+                body = events(question, ping, answer_to(seen))
+                connection.respond(body, headers={"Content-Type": "text/event-stream"})
+            else:
+                if seen.body.get("id") == 8:
+                    pinged.set()
+                connection.respond(b"", "202 Accepted")
+
+    def thinking(request):
+        assert pinged.wait(10)
+        return InputAnswer("decline")
+
+    client = MCPClient(legacy(raw_server(script)))
+
+    assert client.call("greet", {}, on_question=thinking).text == "fine"
+    assert pinged.is_set()
 
 
 def test_a_server_without_such_a_stream_is_asked_for_it_once(raw_server):

@@ -187,7 +187,7 @@ def test_a_fault_in_the_watch_costs_one_look_and_no_more(
     assert turn.status == Turn.Status.CANCELLED
 
 
-def test_a_turn_whose_connection_broke_ends_over_a_new_one(
+def test_a_turn_whose_connection_broke_ends_over_a_new_one_or_goes_on(
     model: Any, ask: Any, started: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append_all, breaks = EventLog.append_all, [True]
@@ -204,9 +204,10 @@ def test_a_turn_whose_connection_broke_ends_over_a_new_one(
     started(turn).join(10)
 
     turn.refresh_from_db()
-    assert turn.status == Turn.Status.FAILED
-    assert "reference" in turn.notice
-    assert turn.events.last().data == {"status": "failed"}
+    is_file = connection.vendor == "sqlite"  # which is not lost: whatever failed would fail again
+    assert turn.status == (Turn.Status.FAILED if is_file else Turn.Status.DONE)
+    assert ("reference" in turn.notice) == is_file
+    assert turn.events.last().data == {"status": turn.status}
 
 
 def test_a_double_click_at_one_moment_is_one_message_and_one_turn(user: Any, executor: Any) -> None:

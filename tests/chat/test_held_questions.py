@@ -1,21 +1,30 @@
 """Questions of servers that hold the call until their person answers, as those before 2026 do."""
 
+import asyncio
 import threading
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from automate.conf import conf
 from automate.models import MCPServer, MCPTool
-from automate_llm.values import InputAnswer
+from automate_llm.clock import Clock
+from automate_llm.values import InputAnswer, InputRequest
 from chat import held_questions
 from chat.decisions import AlreadyDecided, answer, expire_overdue
+from chat.events import EventLog
+from chat.held_questions import DISMISSED, Asked, HeldQuestions
 from chat.models import Question, ToolCall, Turn
 from chat.recovery import recover_abandoned
+from chat.running import Running
 from chat.submission import stop_turn
 from chat.waiting import calls_waiting_for, count_waiting_for, turn_words
 from tests.servers.mcp_sdk import Offer
@@ -47,6 +56,27 @@ async def greet_on_the_sessions_stream(context: Any, params: Any) -> Any:
     return {"action": said.action, "content": said.content}
 
 
+async def gives_up(context: Any, params: Any) -> Any:
+    asking = context.session.elicit_form("Who?", FORM, related_request_id=context.request_id)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(asking, 1)
+    return {"action": "nobody there"}
+
+
+async def chatty(context: Any, params: Any) -> Any:
+    """Says how far it is, again and again, while it waits."""
+    asking = asyncio.ensure_future(
+        context.session.elicit_form("Who?", FORM, related_request_id=context.request_id)
+    )
+    for number in range(1_000):
+        done, _pending = await asyncio.wait({asking}, timeout=0.02)
+        if done:
+            break
+        await context.session.report_progress(number)
+    said = await asking
+    return {"action": said.action}
+
+
 async def ask_without_end(context: Any, params: Any) -> Any:
     said = []
     for number in range(held_questions.MAX_QUESTIONS + 1):
@@ -71,6 +101,7 @@ def asked(model: Any, ask: Any, shop: Any, started: Any, monkeypatch: pytest.Mon
         turn = ask()
         thread = started(turn)
         until(lambda: waiting(turn).exists())
+        until(lambda: turn.tool_calls.filter(status=ToolCall.Status.SUCCEEDED).exists())
         return turn, thread
 
     return run
@@ -89,6 +120,12 @@ def ended(turn: Turn, thread: threading.Thread) -> Turn:
 
 def greeted(turn: Turn) -> ToolCall:
     return turn.tool_calls.get(function_name="shop__greet")
+
+
+def held_by(turn: Turn) -> HeldQuestions:
+    """What a run of the turn would have."""
+    this = Running(turn.pk, uuid4(), 60, Clock(60))
+    return HeldQuestions(EventLog(turn.pk), lambda: None, this, conf())
 
 
 @pytest.mark.parametrize("tool", [greet, greet_on_the_sessions_stream])
@@ -210,11 +247,114 @@ def test_a_server_that_is_gone_takes_its_question_along(asked: Any) -> None:
 
     asked.peer.stop()
 
-    # Nothing is read while the person is asked, so that the answer finds nobody.
-    answer(question, turn.conversation.user, InputAnswer("accept", {"name": "Ada"}))
-    ended(turn, thread)
+    assert ended(turn, thread).status == Turn.Status.DONE
     assert greeted(turn).status == ToolCall.Status.UNKNOWN
-    assert not waiting(turn).exists()
+    with pytest.raises(AlreadyDecided):
+        answer(question, turn.conversation.user, InputAnswer("accept", {"name": "Ada"}))
+    question.refresh_from_db()
+    assert question.status == Question.Status.CANCELLED
+
+
+def test_a_server_that_gives_up_takes_its_question_along(asked: Any) -> None:
+    turn, thread = asked(gives_up)
+
+    assert ended(turn, thread).status == Turn.Status.DONE
+    assert greeted(turn).result["structured"] == {"action": "nobody there"}
+    assert Question.objects.get().status == Question.Status.CANCELLED
+
+
+def test_a_tool_that_says_how_far_it_is_hears_the_answer_all_the_same(asked: Any) -> None:
+    turn, thread = asked(chatty)
+
+    answer(waiting(turn).get(), turn.conversation.user, InputAnswer("accept", {"name": "Ada"}))
+
+    ended(turn, thread)
+    assert greeted(turn).result["structured"]["action"] == "accept"
+
+
+def test_a_question_that_comes_when_its_call_is_over_is_not_asked(
+    asked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held_questions, "LOOK_SECONDS", 60.0)
+    turn, thread = asked(gives_up)
+    ended(turn, thread)
+    over = greeted(turn)
+    held = held_by(turn)
+    held.withdraw(over)
+    late = Asked(InputRequest("form", "Late?", FORM))
+
+    held.ask(over, late)
+
+    assert late.answer.result(0) == DISMISSED
+    assert Question.objects.count() == 1
+
+
+def test_an_answer_to_a_call_of_unknown_outcome_sends_it_not_again(asked: Any) -> None:
+    turn, _thread = asked()
+    question = waiting(turn).get()
+    let_lease_run_out()
+    assert recover_abandoned() == 1
+    Question.objects.filter(pk=question.pk).update(status=Question.Status.WAITING)
+
+    answer(question, turn.conversation.user, InputAnswer("decline"))
+
+    assert greeted(turn).status == ToolCall.Status.UNKNOWN
+
+
+def test_who_let_one_question_run_out_is_asked_no_other(asked: Any) -> None:
+    turn, thread = asked(ask_without_end)
+    waiting(turn).update(expires_at=timezone.now() - timedelta(seconds=1))
+
+    ended(turn, thread)
+
+    said = greeted(turn).result["structured"]["said"]
+    assert said == ["cancel"] + ["decline"] * held_questions.MAX_QUESTIONS
+    assert Question.objects.count() == 1
+
+
+if connection.vendor == "mysql":  # others hold JSON of any depth
+
+    def test_a_question_that_the_database_cannot_hold_is_declined(asked: Any) -> None:
+        turn, thread = asked(gives_up)
+        ended(turn, thread)
+        deep: dict[str, Any] = {"type": "string"}
+        for _ in range(40):
+            deep = {"type": "object", "properties": {"a": deep}}
+        late = Asked(InputRequest("form", "Who?", deep))
+
+        held_by(turn).ask(greeted(turn), late)
+
+        assert late.answer.result(0).action == "decline"
+
+
+def test_two_conversations_are_asked_each_for_itself(
+    asked: Any, ask: Any, model: Any, started: Any
+) -> None:
+    first, one = asked(greet_on_the_sessions_stream)
+    model([calls(("shop__greet", {"a": 2})), text("Done.")])
+    second = ask()
+    two = started(second)
+    until(lambda: waiting(second).exists())
+
+    stop_turn(first)
+    assert ended(first, one).status == Turn.Status.CANCELLED
+    assert waiting(second).exists()
+    answer(waiting(second).get(), second.conversation.user, InputAnswer("decline"))
+
+    assert ended(second, two).status == Turn.Status.DONE
+    assert greeted(second).result["structured"]["action"] == "decline"
+
+
+def test_without_javascript_the_page_does_not_reload_while_it_asks(
+    asked: Any, client: Client
+) -> None:
+    turn, _thread = asked()
+    client.force_login(turn.conversation.user)
+
+    page = client.get(reverse("chat:conversation", args=[turn.conversation_id]))
+
+    assert 'http-equiv="refresh"' not in page.content.decode()
+    stop_turn(turn)
 
 
 def test_after_a_crash_the_calls_outcome_is_unknown_and_nothing_is_asked(asked: Any) -> None:

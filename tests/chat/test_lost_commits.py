@@ -9,6 +9,7 @@ import pytest
 from django.db import OperationalError, connection, connections
 from django.utils import timezone
 
+from automate.conf import conf
 from automate.databases import short_transaction
 from chat.budgets import Spending
 from chat.checking import CallChecker
@@ -288,9 +289,9 @@ def test_an_answered_question_is_shown_though_the_connection_breaks(
     )
     log = EventLog(turn.pk)
     before = turn.events.filter(kind=TurnEvent.Kind.CALL).count()
-    held = HeldQuestions.__new__(HeldQuestions)
+    held = HeldQuestions(log, lambda: None, None, conf())  # type: ignore[arg-type]
     asked = Asked(None)  # type: ignore[arg-type]
-    held._log, held._open = log, {question.pk: (call, asked)}
+    held._open[question.pk] = call, asked
     once(EventLog, "append", break_connection, before=True)
 
     held.look()

@@ -19,6 +19,7 @@ from tests.chat.deciding import (
     holding_for_contact,
     ordering,
 )
+from tests.servers.mcp_sdk import Offer
 from tests.servers.scripted_model import calls, text
 from tests.servers.site import Site
 
@@ -180,6 +181,30 @@ def test_a_server_that_holds_the_call_is_answered_in_the_same_form(
     question = Question.objects.get()
     assert (question.round, question.content["mail"]) == (Question.HELD, "ada@example.com")
     until(lambda: "1" not in words(page, "#inbox-link"))
+
+
+def test_another_calls_end_takes_nobody_away_from_what_a_server_asks(
+    page: "Page", model: Any, shop: Any, send: "Send"
+) -> None:
+    may_end = threading.Event()
+    slow = Offer("slow", handler=lambda arguments: str(may_end.wait(20)))
+    shop(holding_for_contact(), slow, legacy_only=True)
+    long = text("word " * 1_500)
+    model([long, calls(("shop__contact", {}), ("shop__slow", {})), text("All done.")])
+    page.set_viewport_size({"width": 900, "height": 500})
+    send(page, "Talk")
+    wait_for_answer(page)
+    send(page, "Contact them")
+    page.wait_for_selector("text=Who are you?")
+    page.get_by_label("Mail").fill("ada@example.com")
+    page.evaluate("document.querySelector('#scroll').scrollTop = 0")
+
+    may_end.set()
+    until(lambda: page.locator(".call-succeeded").count() == 1)
+
+    assert words(page, "[data-activity]:not([hidden])") == "Needs your answer"
+    assert page.evaluate("document.querySelector('#scroll').scrollTop") == 0
+    assert page.get_by_label("Mail").input_value() == "ada@example.com"
 
 
 def test_an_answer_to_one_question_keeps_what_is_typed_for_another(

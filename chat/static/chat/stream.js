@@ -109,6 +109,7 @@ export class TurnStream {
     retype(put, kept);
     if (data.group) showGroup(put.closest(".call-group"), data);
     window.htmx?.process(put);
+    if (goesOn && this.turn.querySelector(".call-asks")) return; // another one still waits
     if (data.words) {
       this.say(data.words);
       announce(data.words);
