@@ -205,6 +205,8 @@ def test_another_calls_end_takes_nobody_away_from_what_a_server_asks(
     assert words(page, "[data-activity]:not([hidden])") == "Needs your answer"
     assert page.evaluate("document.querySelector('#scroll').scrollTop") == 0
     assert page.get_by_label("Mail").input_value() == "ada@example.com"
+    page.click("text=Decline")
+    wait_for_answer(page)
 
 
 def test_an_answer_to_one_question_keeps_what_is_typed_for_another(
