@@ -21,7 +21,7 @@ from .offerings import FilledPrompt, Offerings, contents_of, filled_prompt, offe
 from .redaction import redacted
 from .strict_json import cleaned, dumps
 from .tool_lists import discovery_of
-from .transports.base import Asking, Listing, OnProgress, OnQuestion, ToolCall, Transport
+from .transports.base import Asking, Listing, ToolCall, Transport
 from .transports.http_sse import SSETransport
 from .transports.listening import OnChange, listen
 from .transports.protocol import declared_capabilities
@@ -29,7 +29,16 @@ from .transports.rest import RestTransport
 from .transports.session_closing import close_sessions
 from .transports.stdio import StdioTransport
 from .transports.streamable_http import StreamableHTTPTransport
-from .values import Connectable, Connection, Discovery, InputAnswer, InputRequest, ToolResult
+from .values import (
+    Connectable,
+    Connection,
+    Discovery,
+    InputAnswer,
+    InputRequest,
+    OnProgress,
+    OnQuestion,
+    ToolResult,
+)
 
 __all__ = ["MCPClient", "MCPClientError"]
 

@@ -220,3 +220,7 @@ class InputAnswer:
         if self.action != "accept" or self.content is None:
             return {"action": self.action}
         return {"action": self.action, "content": dict(self.content)}
+
+
+OnProgress = Callable[[Progress], object]
+OnQuestion = Callable[[InputRequest], InputAnswer]

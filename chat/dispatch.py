@@ -26,9 +26,8 @@ from automate_llm.exceptions import (
 from automate_llm.mcp_client import MCPClient
 from automate_llm.providers.base import RequestedCall
 from automate_llm.results import model_text
-from automate_llm.transports.base import OnProgress, OnQuestion
 from automate_llm.validation import validate_output
-from automate_llm.values import InputAnswer, Progress, ToolResult
+from automate_llm.values import InputAnswer, OnProgress, OnQuestion, Progress, ToolResult
 
 from .arguments import canonical
 from .checking import CallChecker

@@ -19,8 +19,7 @@ from django.utils import timezone
 
 from automate.conf import Settings
 from automate.databases import short_transaction
-from automate_llm.transports.base import OnQuestion
-from automate_llm.values import InputAnswer, InputRequest
+from automate_llm.values import InputAnswer, InputRequest, OnQuestion
 
 from .connections import lasting
 from .events import EventLog

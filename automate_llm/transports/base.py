@@ -6,10 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from automate_llm.exchange import Exchange
-from automate_llm.values import InputAnswer, InputRequest, Progress, ToolResult
-
-OnProgress = Callable[[Progress], object]
-OnQuestion = Callable[[InputRequest], InputAnswer]
+from automate_llm.values import InputAnswer, OnProgress, OnQuestion, ToolResult
 
 
 @dataclass(frozen=True, slots=True)

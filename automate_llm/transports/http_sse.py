@@ -20,10 +20,10 @@ from automate_llm.exceptions import (
 from automate_llm.exchange import MAX_CONTENT_BYTES, Exchange, running_no_tool
 from automate_llm.http import Answer, refuse_status
 from automate_llm.sse import events
-from automate_llm.values import Connection, ToolResult
+from automate_llm.values import Connection, OnQuestion, ToolResult
 
 from . import jsonrpc
-from .base import Asking, Listing, OnQuestion, ToolCall
+from .base import Asking, Listing, ToolCall
 from .protocol import (
     agreed_version,
     initialize_params,

@@ -6,10 +6,10 @@ from typing import Any, Literal
 from automate_llm import __version__, strict_json
 from automate_llm.exceptions import LimitExceeded, ProtocolError
 from automate_llm.text import clean_text
-from automate_llm.values import Connection, Progress, ToolResult
+from automate_llm.values import Connection, OnProgress, Progress, ToolResult
 
 from . import jsonrpc
-from .base import Listing, OnProgress
+from .base import Listing
 
 MODERN_VERSIONS = ("2026-07-28",)
 HANDSHAKE_VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")

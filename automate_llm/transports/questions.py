@@ -11,9 +11,8 @@ from urllib.parse import urlsplit
 from automate_llm import strict_json
 from automate_llm.exceptions import InputRequired, LimitExceeded, ProtocolError
 from automate_llm.text import clean_text
-from automate_llm.values import InputAnswer, InputRequest
+from automate_llm.values import InputAnswer, InputRequest, OnQuestion
 
-from .base import OnQuestion
 from .jsonrpc import DECLINING
 
 ELICITATION = "elicitation/create"

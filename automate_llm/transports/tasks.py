@@ -18,10 +18,9 @@ from automate_llm.exceptions import (
 )
 from automate_llm.exchange import Exchange
 from automate_llm.text import clean_text
-from automate_llm.values import Progress
+from automate_llm.values import OnProgress, Progress
 
 from . import jsonrpc
-from .base import OnProgress
 from .protocol import seconds_of
 from .questions import input_required
 
