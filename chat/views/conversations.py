@@ -202,8 +202,9 @@ def begun(request: HttpRequest, turn: Turn) -> HttpResponse:
     context = {
         "turn": shown,
         "places": places,
-        "answering": None if turn.finished else turn,
-        "parent": turn,
+        # As it is now: a quick answer may be over, and has then nothing that would say so.
+        "answering": None if shown.finished else shown,
+        "parent": shown,
         "submission": uuid.uuid4(),
     }
     response = render(request, "chat/partials/begun.html", context)

@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from automate.models import MCPServer, MCPTool
+from chat import pages
 from chat.models import Conversation, Message, ToolCall, Turn
 from chat.submission import continue_turn
 
@@ -47,6 +48,27 @@ def test_another_persons_turn_does_not_exist(stranger: Client, two: Any) -> None
     for name in ("edit", "text", "earlier"):
         assert stranger.get(address(name, two[0])).status_code == 404
     assert Turn.objects.count() == 2
+
+
+@pytest.mark.parametrize("name", ["regenerate", "edit"])
+def test_an_answer_that_is_over_before_it_is_shown_leaves_nothing_to_stop(
+    person: Client, ask: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    first = end(ask("One"), answer="First")
+    one_turn = pages.one_turn
+
+    def late(turn: Turn) -> Any:
+        end(Turn.objects.get(pk=turn.pk), answer="Quick")
+        return one_turn(turn)
+
+    monkeypatch.setattr(pages, "one_turn", late)
+
+    part = person.post(address(name, first), {"text": "Two"}, headers=HTMX).content.decode()
+
+    assert "Quick" in part
+    assert "data-stream" not in part
+    assert "data-stop" not in part
+    assert "data-send" in part
 
 
 def test_nothing_is_changed_by_following_a_link(person: Client, two: Any) -> None:

@@ -53,7 +53,13 @@ def words(page: "Page", selector: str) -> str:
 def test_a_person_logs_in_asks_and_watches_a_tool_answer(
     chromium: Any, site: Site, user: Any, model: Any, shop: Any, send: "Send"
 ) -> None:
-    shop(Offer("stock", title="Check stock", handler=lambda arguments: {"stock": 7}))
+    is_watched = threading.Event()
+
+    def stock(arguments: Any) -> Any:
+        is_watched.wait(15)
+        return {"stock": 7}
+
+    shop(Offer("stock", title="Check stock", handler=stock))
     model([calls(("shop__stock", {"sku": "MUG-BLUE"})), text("There are **7** blue mugs.")])
     with chromium.new_context() as context:
         page = context.new_page()
@@ -63,6 +69,8 @@ def test_a_person_logs_in_asks_and_watches_a_tool_answer(
         page.press("[name=password]", "Enter")
         page.wait_for_selector("[data-theme-button]:not([hidden])")
         send(page, "How many blue mugs are in stock?")
+        page.wait_for_selector(".call-running")
+        is_watched.set()
         wait_for_answer(page)
 
         assert words(page, ".message-user") == "How many blue mugs are in stock?"
