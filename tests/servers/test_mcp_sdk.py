@@ -148,7 +148,7 @@ def test_it_starts_and_stops_quickly_and_leaves_no_thread():
         call(server, "tool")
     took = time.monotonic() - began
 
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before  # those of earlier tests may end
     assert took < 2
 
 

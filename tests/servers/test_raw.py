@@ -62,7 +62,7 @@ def test_an_endless_answer_ends_with_the_server(pause):
         assert next(answer.iter_content(4)) == b"more"
         server.stop()
 
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before  # those of earlier tests may end
 
 
 def test_silence_ends_with_the_server():
@@ -72,7 +72,7 @@ def test_silence_ends_with_the_server():
         requests.get(server.url, timeout=0.05)
     server.stop()
 
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before  # those of earlier tests may end
 
 
 def test_a_script_that_fails_fails_its_test():

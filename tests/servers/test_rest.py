@@ -59,7 +59,7 @@ def test_it_stops_with_a_kept_connection_and_leaves_no_thread():
         session.get(f"{server.url}/tools", timeout=5)
         server.stop()
 
-        assert set(threading.enumerate()) == before
+        assert set(threading.enumerate()) <= before  # those of earlier tests may end
 
 
 def test_it_stops_while_a_call_is_under_way():
