@@ -152,7 +152,7 @@ def objects(draw: Callable[[Any], Any]) -> tuple[Any, Any, bool]:
     given_names = draw(st.lists(st.sampled_from(names), unique=True)) if names else []
     value = {name: draw(properties[name][1]) for name in given_names}
     schema["required"] = draw(st.lists(st.sampled_from(given_names), unique=True)) if value else []
-    extra = draw(st.dictionaries(plain, leaf, max_size=2))
+    extra = draw(st.dictionaries(plain.filter(lambda name: name not in names), leaf, max_size=2))
     return schema, {**extra, **value}, draw(st.booleans())
 
 
