@@ -71,7 +71,6 @@ def answers(on_question: OnQuestion | None) -> Mapping[str, Callable[[Mapping[st
     What a person is asked is declined too where nobody is there to answer. A form that is
     accepted gets the defaults of its schema for what was left out.
     """
-
     if on_question is None:
         return DECLINING
 

@@ -53,6 +53,7 @@ class Sessions:
         self._opening: dict[tuple[object, ...], Future[None]] = {}
         self._open: OrderedDict[tuple[object, ...], tuple[Connection, Session]] = OrderedDict()
         self._idle: list[tuple[tuple[object, ...], Connection, Session]] = []
+        self._lent: dict[int, Session] = {}
 
     def of(self, connection: Connection) -> Session | None:
         """The session for calls without questions, if one is open."""
@@ -67,25 +68,30 @@ class Sessions:
             if len(self._open) > _MAX_SESSIONS:
                 self._open.popitem(last=False)
 
-    def lend(self, connection: Connection) -> Session | None:
-        """A session for one call whose server may ask; nothing where none is idle."""
+    def lent(self, connection: Connection, opener: Callable[[], Session]) -> Session:
+        """A session for one call whose server may ask: an idle one, or else a new one."""
         key = _key(connection)
         with self._lock:
-            for at in reversed(range(len(self._idle))):
-                if self._idle[at][0] == key:
-                    return self._idle.pop(at)[2]
-        return None
+            places = (at for at, each in enumerate(self._idle) if each[0] == key)
+            at = max(places, default=None)
+            session = None if at is None else self._idle.pop(at)[2]
+        session = session or opener()
+        with self._lock:
+            self._lent[id(session)] = session
+        return session
 
     def give_back(self, connection: Connection, session: Session) -> None:
-        """The call is over; the session may be lent to the next one."""
+        """The call is over: a session that was lent to it alone, and not forgotten, is idle."""
         with self._lock:
-            self._idle.append((_key(connection), connection, session))
-            del self._idle[:-_MAX_SESSIONS]
+            if self._lent.pop(id(session), None) is not None:
+                self._idle.append((_key(connection), connection, session))
+                del self._idle[:-_MAX_SESSIONS]
 
     def forget(self, connection: Connection, session: Session) -> None:
         """The server does not know it any more; one that was opened since then stays."""
         key = _key(connection)
         with self._lock:
+            self._lent.pop(id(session), None)
             kept = self._open.get(key)
             if kept is not None and kept[1] is session:
                 del self._open[key]

@@ -141,7 +141,7 @@ class StreamableHTTPTransport:
             )
             self._request(exchange, message).unwrap()
             return
-        session = self._session(exchange)
+        session = self._session(exchange, alone=False)
         reader = Reader(on_notification, lambda headers: on_open(), answers(None))
         try:
             self._endpoint.listen(exchange, session.headers, reader)
@@ -170,20 +170,25 @@ class StreamableHTTPTransport:
 
     def _shake_hands(self, exchange: Exchange) -> Mapping[str, Any]:
         """Use the session that is open, or open one."""
-        session = self._session(exchange)
+        session = self._session(exchange, alone=False)
         self._version = session.version
         return session.about
 
-    def _session(self, exchange: Exchange) -> Session:
+    def _session(self, exchange: Exchange, *, alone: bool) -> Session:
+        """The one that all use, or one that no other call has meanwhile, in which is asked."""
+
         def opener() -> Session:
-            session = self._initialize(exchange)
-            sessions.keep(self._connection, session)
+            session = self._initialize(exchange, asks=alone)
+            if not alone:
+                sessions.keep(self._connection, session)
             return session
 
+        if alone:
+            return sessions.lent(self._connection, opener)
         return sessions.opened(self._connection, exchange, opener)
 
     @running_no_tool()
-    def _initialize(self, exchange: Exchange, *, asks: bool = False) -> Session:
+    def _initialize(self, exchange: Exchange, *, asks: bool) -> Session:
         """Open a session (2025-11-25, basic/lifecycle); only versions that we know are taken."""
         self._version = ""
         session_id = ""
@@ -250,9 +255,8 @@ class StreamableHTTPTransport:
         """
         if self._version in MODERN_VERSIONS:
             return self._modern(exchange, message)
-        if message.call is not None and message.call.on_question is not None:
-            return self._alone(exchange, message)
-        session = self._session(exchange)
+        alone = message.call is not None and message.call.on_question is not None
+        session = self._session(exchange, alone=alone)
         try:
             return self._in_session(exchange, session, message)
         except UnexpectedStatus as exc:
@@ -261,21 +265,13 @@ class StreamableHTTPTransport:
             sessions.forget(self._connection, session)
             if exc.status_code == 400:
                 raise
-        return self._in_session(exchange, self._session(exchange), message)
-
-    def _alone(self, exchange: Exchange, message: _Message) -> jsonrpc.Response:
-        """The same in a session that no other call has meanwhile."""
-        session = sessions.lend(self._connection) or self._initialize(exchange, asks=True)
-        self._version = session.version
+        finally:
+            sessions.give_back(self._connection, session)
+        session = self._session(exchange, alone=alone)
         try:
-            response = self._in_session(exchange, session, message)
-        except UnexpectedStatus as exc:
-            if not session.id or exc.status_code != 404:
-                raise
-            session = self._initialize(exchange, asks=True)
-            response = self._in_session(exchange, session, message)
-        sessions.give_back(self._connection, session)
-        return response
+            return self._in_session(exchange, session, message)
+        finally:
+            sessions.give_back(self._connection, session)
 
     def _modern(self, exchange: Exchange, message: _Message) -> jsonrpc.Response:
         """Send it with `_meta`, and the headers that mirror what it says (2026-07-28)."""

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from automate_llm.clock import Clock
+from automate_llm.exceptions import ProtocolError
 from automate_llm.mcp_client import MCPClient
 from automate_llm.values import InputAnswer
 from tests.servers.mcp_sdk import Offer
@@ -45,7 +46,7 @@ def test_calls_one_after_the_other_have_one_session(sdk_server):
     server = sdk_server(Offer("greet", conversation=asks), legacy_only=True)
     client = MCPClient(known(to(server)))
     for _ in range(3):
-        client.call("greet", {}, on_question=lambda request: InputAnswer("cancel"))
+        client.call("greet", {}, on_question=dismiss)
 
     [session] = {seen.headers["mcp-session-id"] for seen in server.seen("tools/call")}
     client.close()
@@ -53,37 +54,64 @@ def test_calls_one_after_the_other_have_one_session(sdk_server):
     assert session in {seen.headers["mcp-session-id"] for seen in ended}
 
 
-def test_a_stream_that_ends_is_opened_again(raw_server):
-    """The server ends it twice, then asks on it."""
-    answered = threading.Event()
-    opened = itertools.count(1)
-    question = {"jsonrpc": "2.0", "id": 7, "method": "elicitation/create", "params": PARAMS}
+EVENTS = {"Content-Type": "text/event-stream"}
+QUESTION = {"jsonrpc": "2.0", "id": 7, "method": "elicitation/create", "params": PARAMS}
+
+
+def no_stream(connection):
+    connection.respond(b"", "405 Method Not Allowed")
+
+
+def fine(connection, seen):
+    connection.respond(answer_to(seen))
+
+
+def in_one_session(on_call=fine, on_stream=no_stream, on_reply=lambda request_id: None):
+    """The script of a server of 2025: what it does at a call, at its stream, and at a reply."""
 
     def script(connection):
         while True:
             seen = connection.read_request()
             if seen.method == "GET":
-                body = events(question) if next(opened) == 3 else b": nothing\n\n"
-                connection.respond(body, headers={"Content-Type": "text/event-stream"})
+                on_stream(connection)
             elif seen.rpc_method == "initialize":
                 result = {"protocolVersion": "2025-11-25", "capabilities": {}}
                 answer = {"jsonrpc": "2.0", "id": seen.body["id"], "result": result}
                 connection.respond(answer, headers={"Mcp-Session-Id": "s1"})
             elif seen.rpc_method == "tools/call":
-                answered.wait(10)
-                connection.respond(answer_to(seen))
+                on_call(connection, seen)
             else:
-                if seen.body.get("id") == 7:
-                    answered.set()
+                on_reply(seen.body.get("id"))
                 connection.respond(b"", "202 Accepted")
 
-    server = raw_server(script)
-    asked = []
+    return script
+
+
+def dismiss(request):
+    return InputAnswer("cancel")
+
+
+def test_a_stream_that_ends_is_opened_again(raw_server):
+    """The server ends it twice, then asks on it."""
+    answered, opened, asked = threading.Event(), itertools.count(1), []
+
+    def stream(connection):
+        body = events(QUESTION) if next(opened) == 3 else b": nothing\n\n"
+        connection.respond(body, headers=EVENTS)
+
+    def late(connection, seen):
+        answered.wait(10)
+        fine(connection, seen)
+
+    def note(request_id):
+        if request_id == QUESTION["id"]:
+            answered.set()
 
     def answer(request):
         asked.append(request.message)
         return InputAnswer("decline")
 
+    server = raw_server(in_one_session(late, stream, note))
     MCPClient(legacy(server)).call("greet", {}, on_question=answer)
 
     assert asked == ["Who?"]
@@ -91,57 +119,51 @@ def test_a_stream_that_ends_is_opened_again(raw_server):
 
 def test_pings_are_answered_while_a_person_is_asked(raw_server):
     pinged = threading.Event()
-    question = {"jsonrpc": "2.0", "id": 7, "method": "elicitation/create", "params": PARAMS}
     ping = {"jsonrpc": "2.0", "id": 8, "method": "ping"}
 
-    def script(connection):
-        while True:
-            seen = connection.read_request()
-            if seen.method == "GET":
-                connection.respond(b"", "405 Method Not Allowed")
-            elif seen.rpc_method == "initialize":
-                result = {"protocolVersion": "2025-11-25", "capabilities": {}}
-                answer = {"jsonrpc": "2.0", "id": seen.body["id"], "result": result}
-                connection.respond(answer, headers={"Mcp-Session-Id": "s1"})
-            elif seen.rpc_method == "tools/call":
-                body = events(question, ping, answer_to(seen))
-                connection.respond(body, headers={"Content-Type": "text/event-stream"})
-            else:
-                if seen.body.get("id") == 8:
-                    pinged.set()
-                connection.respond(b"", "202 Accepted")
+    def asks_and_pings(connection, seen):
+        connection.respond(events(QUESTION, ping, answer_to(seen)), headers=EVENTS)
+
+    def note(request_id):
+        if request_id == ping["id"]:
+            pinged.set()
 
     def thinking(request):
         assert pinged.wait(10)
         return InputAnswer("decline")
 
-    client = MCPClient(legacy(raw_server(script)))
+    client = MCPClient(legacy(raw_server(in_one_session(asks_and_pings, on_reply=note))))
 
     assert client.call("greet", {}, on_question=thinking).text == "fine"
     assert pinged.is_set()
 
 
 def test_a_server_without_such_a_stream_is_asked_for_it_once(raw_server):
-    def script(connection):
-        while True:
-            seen = connection.read_request()
-            if seen.method == "GET":
-                connection.respond(b"", "405 Method Not Allowed")
-            elif seen.rpc_method == "initialize":
-                result = {"protocolVersion": "2025-11-25", "capabilities": {}}
-                answer = {"jsonrpc": "2.0", "id": seen.body["id"], "result": result}
-                connection.respond(answer, headers={"Mcp-Session-Id": "s1"})
-            elif seen.rpc_method == "tools/call":
-                connection.respond(answer_to(seen))
-            else:
-                connection.respond(b"", "202 Accepted")
-
-    server = raw_server(script)
+    server = raw_server(in_one_session())
     client = MCPClient(legacy(server))
     for _ in range(3):
-        client.call("greet", {}, on_question=lambda request: InputAnswer("cancel"))
+        client.call("greet", {}, on_question=dismiss)
 
     assert [seen.method for seen in server.requests].count("GET") == 1
+
+
+def test_an_answer_that_makes_no_sense_costs_no_session(raw_server):
+    first = [True]
+
+    def once_nonsense(connection, seen):
+        if first:
+            first.pop()
+            connection.respond(b"{}", headers={"Content-Type": "application/json"})
+        else:
+            fine(connection, seen)
+
+    server = raw_server(in_one_session(once_nonsense))
+    client = MCPClient(legacy(server))
+    with pytest.raises(ProtocolError):
+        client.call("greet", {}, on_question=dismiss)
+    client.call("greet", {}, on_question=dismiss)
+
+    assert [seen.rpc_method for seen in server.requests].count("initialize") == 1
 
 
 @pytest.mark.parametrize("tool_waits_on", ["call", "session"])
