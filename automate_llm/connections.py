@@ -27,7 +27,7 @@ seconds, and a request that meets the closing one is a call whose outcome nobody
 # acknowledgement in between: 40 ms of every call, unless it goes out at once (Linux only).
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
-# While a call's clock is held, what is left of it may be next to nothing.
+# While a call's countdown is held, what is left of it may be next to nothing.
 _LEAST_WAIT = 0.02
 
 
@@ -53,7 +53,7 @@ class _Bounded:
                 size: int = super().recv_into(buffer, nbytes, flags)  # type: ignore[misc]
                 break
             except TimeoutError:
-                continue  # the clock may have been held meanwhile; else there is no time left now
+                continue  # the countdown may have been held; else there is no time left now
             except OSError as exc:
                 raise exchange.translated(exc) from None
         if not size:

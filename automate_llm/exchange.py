@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from .cancellation import Cancellation
-from .clock import Clock
+from .countdown import Countdown
 from .exceptions import CallCancelled, DeadlineExceeded, LimitExceeded, MCPClientError
 
 MAX_HEADER_BYTES = 64 * 1024
@@ -27,15 +27,18 @@ class Exchange:
     """Bounds everything that one call does on the network, however many requests it makes.
 
     Sockets ask it before each wait and tell it after. It belongs to one thread; only `cancel`,
-    through the `Cancellation`, and the `clock` come from others.
+    through the `Cancellation`, and the `countdown` come from others.
     """
 
     def __init__(
-        self, seconds: float, cancellation: Cancellation | None = None, clock: Clock | None = None
+        self,
+        seconds: float,
+        cancellation: Cancellation | None = None,
+        countdown: Countdown | None = None,
     ) -> None:
         self.seconds = seconds
         self.sent = False
-        self.clock = clock or Clock(seconds)
+        self.countdown = countdown or Countdown(seconds)
         self._end = math.inf
         self._cancellation = cancellation
         self._lock = threading.Lock()
@@ -53,7 +56,7 @@ class Exchange:
         """
         if self._cancellation is not None and self._cancellation.cancelled:
             raise CallCancelled("The call was stopped.", may_have_run=self.sent)
-        left = min(self.clock.left(), self._end - time.monotonic())
+        left = min(self.countdown.left(), self._end - time.monotonic())
         if left <= 0:
             raise self.timed_out()
         return left
@@ -94,7 +97,7 @@ class Exchange:
         forget = self.on_cancel(woken.set)
         try:
             while not woken.wait(self.remaining()):
-                pass  # the clock may have been held meanwhile
+                pass  # the countdown may have been held
         finally:
             forget()
         self.remaining()
@@ -115,7 +118,7 @@ class Exchange:
         It has the same deadline and the same cancellation, or this one, and counts for itself.
         """
         self.remaining()
-        return Exchange(self.seconds, cancellation or self._cancellation, self.clock)
+        return Exchange(self.seconds, cancellation or self._cancellation, self.countdown)
 
     def begin_request(self) -> None:
         """A new request starts: nothing of it is sent, and its answer's headers come first."""

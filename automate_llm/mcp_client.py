@@ -341,7 +341,7 @@ def _asking_person(
     on_question: OnQuestion, exchange: Exchange, connection: Connection
 ) -> OnQuestion:
     def ask(request: InputRequest) -> InputAnswer:
-        with exchange.clock.held():
+        with exchange.countdown.held():
             # The secrets are read anew: a token may have been fetched since the call began.
             return on_question(_scrubbed_request(request, connection.secrets))
 

@@ -294,7 +294,7 @@ class TurnRun:
         turn.rounds, turn.repairs = self._limits.rounds, self._limits.repairs
         turn.prompt_tokens = self._limits.prompt_tokens
         turn.completion_tokens = self._limits.completion_tokens
-        ran = self._this.seconds - self._this.clock.left()
+        ran = self._this.seconds - self._this.countdown.left()
         turn.seconds_used += ran - self._counted
         self._counted = ran
 

@@ -94,7 +94,7 @@ class HeldQuestions:
             asked = Asked(request)
             take_back = self._this.cancellation.on_cancel(lambda: asked.give(DISMISSED))
             try:
-                with self._this.clock.held():
+                with self._this.countdown.held():
                     tell(asked)
                     return asked.answer.result()
             finally:

@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db import connections
 
 from automate_llm.cancellation import Cancellation
-from automate_llm.clock import Clock
+from automate_llm.countdown import Countdown
 
 from .models import Turn, lease
 from .wake_ups import STOP, wake_ups
@@ -33,14 +33,14 @@ class Running:
     turn_id: UUID
     owner: UUID
     seconds: float
-    clock: Clock
+    countdown: Countdown
     cancellation: Cancellation = field(default_factory=Cancellation)
     was_seen: bool = False
 
     @property
     def out_of_time(self) -> bool:
         """Whether the turn has used all the seconds that it may run."""
-        return self.clock.left() <= 0
+        return self.countdown.left() <= 0
 
 
 _lock = threading.Condition()
@@ -57,7 +57,7 @@ def running(turn_id: UUID, owner: UUID, seconds: float) -> Iterator[Running]:
     At its end, whatever the turn still waits for is closed.
     """
     global _watcher
-    this = Running(turn_id, owner, seconds, Clock(seconds))
+    this = Running(turn_id, owner, seconds, Countdown(seconds))
     with _lock:
         if _watcher is None or not _watcher.is_alive():
             _watcher = threading.Thread(target=_watch, name="automate-watch", daemon=True)

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from automate_llm.clock import Clock
 from automate_llm.exceptions import ProtocolError
 from automate_llm.mcp_client import MCPClient
 from automate_llm.values import InputAnswer
@@ -185,19 +184,3 @@ def test_the_calls_time_stands_still_while_a_person_is_asked(sdk_server, tool_wa
     result = client.call("greet", {}, on_question=thinking)
 
     assert result.structured["content"] == {"name": "Ada"}
-
-
-def test_a_clock_that_is_held_twice_goes_on_after_both():
-    clock = Clock(60)
-    with clock.held():
-        with clock.held():
-            before = clock.left()
-        threading.Event().wait(0.02)
-        assert clock.left() == before
-    assert clock.left() <= before
-    threading.Event().wait(0.02)
-    assert clock.left() < before
-
-
-def test_a_clock_says_how_long_its_end_is_gone():
-    assert Clock(-1).left() < 0

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Clock:
+class Countdown:
     """Runs down the seconds that something may take, for all of its threads."""
 
     def __init__(self, seconds: float) -> None:
