@@ -4,8 +4,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import copy_context
+from copy import copy
 from dataclasses import asdict
-from datetime import timedelta
 from decimal import Decimal
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -14,7 +14,6 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from automate.conf import Settings
-from automate.databases import short_transaction
 from automate.models import MCPTool
 from automate_llm.content import File
 from automate_llm.exceptions import (
@@ -30,6 +29,7 @@ from automate_llm.validation import validate_output
 from automate_llm.values import InputAnswer, OnProgress, OnQuestion, Progress, ToolResult
 
 from .arguments import canonical
+from .asking import can_be_asked, question_of
 from .checking import CallChecker
 from .connections import let_go_of_database
 from .events import EventLog
@@ -40,7 +40,6 @@ from .logs import logged_with
 from .models import Approval, Question, ToolCall, Turn, TurnEvent
 from .records import record_calls
 from .running import Running
-from .schema_forms import with_order
 from .signals import announce, approval_requested, call_finished, call_started, question_asked
 from .tracing import Tracer
 
@@ -122,18 +121,26 @@ class Dispatcher:
                 continue
             reason, approval = self._checker.checked_again(call)
             if reason:
-                with short_transaction():
-                    self._move(call, Status.REFUSED, error=reason[:500], finished_at=timezone.now())
+                self._move(call, Status.REFUSED, error=reason[:500], finished_at=timezone.now())
             elif approval is not None:
-                with short_transaction():
-                    self._move(call, Status.WAITING, permission=ToolCall.Permission.PERSON)
-                    announce(approval_requested, approval.opened())
+                self._ask_again(call, approval)
             elif call.question_rounds:
                 self._answers[call.pk] = {
                     question.key: question.as_answer()
                     for question in call.questions.filter(round=call.question_rounds)
                 }
         self.run(calls)
+
+    def _ask_again(self, call: ToolCall, approval: Approval) -> None:
+        opened: list[Approval] = []
+        self._move(
+            call,
+            Status.WAITING,
+            # Each try begins with one that nobody has opened yet.
+            also=lambda: opened.append(copy(approval).opened()),
+            permission=ToolCall.Permission.PERSON,
+        )
+        announce(approval_requested, opened[-1])
 
     def run(self, calls: list[ToolCall]) -> None:
         """Make every call that may be made, several at a time; store each outcome at once."""
@@ -199,28 +206,43 @@ class Dispatcher:
 
     def _begin(self, call: ToolCall) -> None:
         """Commit that the call is under way; only then may its request leave."""
+        self._move(
+            call,
+            Status.RUNNING,
+            first=self._fence,
+            started_at=timezone.now(),
+            attempts=call.attempts + 1,
+        )
+
+    def _move(
+        self,
+        call: ToolCall,
+        status: ToolCall.Status,
+        *,
+        first: Callable[[], object] = lambda: None,
+        also: Callable[[], object] = lambda: None,
+        **fields: Any,
+    ) -> None:
+        """Commit a change of a call's row, with what comes `first` and what is `also` stored.
+
+        Where the row has moved on, another process has the turn. The event goes before it: on
+        MariaDB it locks the turn's row, and whoever changes a call locks that one before the
+        call's, so that no two wait for each other.
+        """
         before = call.status, call.attempts
 
-        def begin() -> None:
+        def move() -> None:
             call.status, call.attempts = before  # also where an earlier try was rolled back
-            self._fence()
-            attempts = call.attempts + 1
-            self._move(call, Status.RUNNING, started_at=timezone.now(), attempts=attempts)
+            first()
+            self._log.append(TurnEvent.Kind.CALL, call=call.pk)
+            if not call.move(status, **fields):
+                self._fence()
+                raise RuntimeError(f"The call {call.pk} is no longer {call.status}.")
+            if call.finished:
+                record_calls([call])
+            also()
 
-        self._log.commit(begin)
-
-    def _move(self, call: ToolCall, status: ToolCall.Status, **fields: Any) -> None:
-        """Change a call's row, and say so. Where it has moved on, another process has the turn.
-
-        The event goes first: on MariaDB it locks the turn's row, and whoever changes a call locks
-        that one before the call's, so that no two wait for each other.
-        """
-        self._log.append(TurnEvent.Kind.CALL, call=call.pk)
-        if not call.move(status, **fields):
-            self._fence()
-            raise RuntimeError(f"The call {call.pk} is no longer {call.status}.")
-        if call.finished:
-            record_calls([call])
+        self._log.commit(move)
         _announce(call)
 
     def _outcome(
@@ -273,7 +295,7 @@ class Dispatcher:
 
     def _store(self, call: ToolCall, outcome: Outcome) -> None:
         if isinstance(outcome, InputRequired):
-            if call.question_rounds < MAX_QUESTION_ROUNDS and _can_be_asked(outcome):
+            if call.question_rounds < MAX_QUESTION_ROUNDS and _can_be_stored(outcome):
                 self._store_questions(call, outcome)
                 return
             outcome = MCPClientError(_("Its server asked what a person cannot be asked here."))
@@ -284,14 +306,7 @@ class Dispatcher:
         else:
             status, fields = self._failure(call, outcome)
         fields["finished_at"] = timezone.now()
-        before = call.status
-
-        def store() -> None:
-            call.status = before
-            self._move(call, status, **fields)
-            attach_files(call, files)
-
-        self._log.commit(store)
+        self._move(call, status, also=lambda: attach_files(call, files), **fields)
 
     def _result(self, call: ToolCall, result: ToolResult) -> tuple[Status, dict[str, Any]]:
         failed = result.is_error
@@ -320,31 +335,27 @@ class Dispatcher:
     def _store_questions(self, call: ToolCall, asked: InputRequired) -> None:
         """Leave the call to the person whom its server asks."""
         round_ = call.question_rounds + 1
-        expires = timezone.now() + timedelta(seconds=self._settings.APPROVAL_SECONDS)
+        seconds = self._settings.APPROVAL_SECONDS
         questions = [
-            Question(
-                call=call,
-                round=round_,
-                key=key,
-                mode=request.mode,
-                message=request.message,
-                schema=with_order(request.schema),
-                url=request.url,
-                expires_at=expires,
-            )
+            question_of(call, request, round_=round_, key=key, seconds=seconds)
             for key, request in asked.requests.items()
         ]
-        with short_transaction():
-            self._move(
-                call,
-                Status.WAITING,
-                question_rounds=round_,
-                request_state=asked.request_state,
-                task_id=asked.task_id,
-            )
-            Question.objects.bulk_create(questions)
+
+        def ask() -> None:
             for question in questions:
-                announce(question_asked, question)
+                question.pk = None  # an earlier try's keys were rolled back
+            Question.objects.bulk_create(questions)
+
+        self._move(
+            call,
+            Status.WAITING,
+            also=ask,
+            question_rounds=round_,
+            request_state=asked.request_state,
+            task_id=asked.task_id,
+        )
+        for question in questions:
+            announce(question_asked, question)
 
     def _progress(self, call: ToolCall, progress: Progress) -> None:
         now = time.monotonic()
@@ -361,11 +372,9 @@ def _announce(call: ToolCall) -> None:
         announce(call_finished, call)
 
 
-def _can_be_asked(asked: InputRequired) -> bool:
-    """Whether a row can hold it; what does not fit could not be answered under its own name."""
-    return len(asked.task_id) <= 200 and all(
-        len(key) <= 200 and len(request.url) <= 2000 for key, request in asked.requests.items()
-    )
+def _can_be_stored(asked: InputRequired) -> bool:
+    each_can = (can_be_asked(request, key) for key, request in asked.requests.items())
+    return len(asked.task_id) <= 200 and all(each_can)
 
 
 def _misfit(call: ToolCall, result: ToolResult) -> str:

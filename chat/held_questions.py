@@ -12,7 +12,6 @@ from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from django.db import IntegrityError
 from django.utils import timezone
@@ -21,11 +20,11 @@ from automate.conf import Settings
 from automate.databases import short_transaction
 from automate_llm.values import InputAnswer, InputRequest, OnQuestion
 
+from .asking import can_be_asked, question_of
 from .connections import lasting
 from .events import EventLog
 from .models import Question, ToolCall, TurnEvent
 from .running import Running
-from .schema_forms import with_order
 from .signals import announce, question_answered, question_asked
 
 LOOK_SECONDS = 0.5
@@ -109,20 +108,12 @@ class HeldQuestions:
             asked.give(DISMISSED)
             return
         self._asked[call.pk] += 1
-        can_be_asked = self._asked[call.pk] <= MAX_QUESTIONS and len(request.url) <= 2000
-        if not (can_be_asked and self._is_anybody_there):
+        is_one_too_many = self._asked[call.pk] > MAX_QUESTIONS
+        if is_one_too_many or not self._is_anybody_there or not can_be_asked(request):
             asked.give(DECLINED)
             return
-        question = Question(
-            call=call,
-            round=Question.HELD,
-            key=f"{call.attempts}.{self._asked[call.pk]}",
-            mode=request.mode,
-            message=request.message,
-            schema=with_order(request.schema),
-            url=request.url,
-            expires_at=timezone.now() + timedelta(seconds=self._seconds),
-        )
+        key = f"{call.attempts}.{self._asked[call.pk]}"
+        question = question_of(call, request, round_=Question.HELD, key=key, seconds=self._seconds)
 
         def store() -> None:
             self._fence()

@@ -75,7 +75,7 @@ class TurnLimits:
         before = replace(self, same_calls=self.same_calls.copy())
         try:
             yield
-        except BaseException:
+        except BaseException:  # raised on
             for each in fields(self):
                 setattr(self, each.name, getattr(before, each.name))
             raise

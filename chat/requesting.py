@@ -78,7 +78,7 @@ class Requester:
         """
         try:
             yield self._spending.store
-        except BaseException:
+        except BaseException:  # raised on
             try:
                 self._store()
             except DatabaseError:  # the first error is the one to tell

@@ -22,6 +22,8 @@ from chat.signals import turn_finished
 from tests.servers.mcp_sdk import Offer
 from tests.servers.scripted_model import calls, chunk, raw_chunks, status, text
 
+from .deciding import asking_two_things
+
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(connection.vendor == "sqlite", reason="a file has no connection to lose"),
@@ -298,3 +300,16 @@ def test_an_answered_question_is_shown_though_the_connection_breaks(
 
     assert asked.answer.result(0).action == "decline" != DISMISSED.action
     assert turn.events.filter(kind=TurnEvent.Kind.CALL).count() == before + 1
+
+
+def test_questions_of_a_server_are_stored_once(
+    model: Any, ask: Any, shop: Any, cut: Cut, once: Any
+) -> None:
+    shop(asking_two_things())
+    model([calls(("shop__words", {})), text("Done.")])
+    once(ToolCall, "move", arm(cut), lambda call, status, **fields: status == "waiting")
+
+    turn = finished(ask())
+
+    assert turn.status == Turn.Status.WAITING, turn.notice
+    assert Question.objects.filter(status=Question.Status.WAITING).count() == 2

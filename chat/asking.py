@@ -1,0 +1,31 @@
+"""Rows of what a tool's server asks a person, whichever way it asks."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from automate_llm.values import InputRequest
+
+from .models import Question, ToolCall
+from .schema_forms import with_order
+
+
+def can_be_asked(request: InputRequest, key: str = "") -> bool:
+    """Whether a row can hold it; what does not fit could not be answered under its own name."""
+    return len(key) <= 200 and len(request.url) <= 2000
+
+
+def question_of(
+    call: ToolCall, request: InputRequest, *, round_: int, key: str, seconds: float
+) -> Question:
+    """The question, unsaved, which waits so many seconds for its person."""
+    return Question(
+        call=call,
+        round=round_,
+        key=key,
+        mode=request.mode,
+        message=request.message,
+        schema=with_order(request.schema),
+        url=request.url,
+        expires_at=timezone.now() + timedelta(seconds=seconds),
+    )
