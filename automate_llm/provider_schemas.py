@@ -173,7 +173,7 @@ class _Copy:
                 of_all = {"type": copy.pop("type")}
                 if "items" in copy:  # a branch that is an array must say of what
                     of_all["items"] = copy.pop("items")
-                copy["anyOf"] = [{**of_all, **each} for each in branches]
+                copy["anyOf"] = [_holding(of_all, each) for each in branches]
         if description := _described(flat, copy):
             copy["description"] = description
         return copy
@@ -185,6 +185,13 @@ class _Copy:
         if not by_place:
             return self._copy(items, opened, depth)
         return _joined([self._copy(each, opened, depth) for each in by_place])
+
+
+def _holding(of_all: dict[str, Any], branch: dict[str, Any]) -> dict[str, Any]:
+    """A branch of a union, or each of a union within it, with what holds for all branches."""
+    if "anyOf" not in branch:
+        return {**of_all, **branch}
+    return {**branch, "anyOf": [_holding(of_all, each) for each in branch["anyOf"]]}
 
 
 def _outline(schema: Schema) -> dict[str, Any]:

@@ -141,6 +141,20 @@ def _of(schema: Any, **beside: Any) -> Any:
             {"anyOf": [{"type": "string", "maxLength": 3}, {"type": "null"}]},
         ),
         (
+            {"type": "array", "anyOf": [{"oneOf": [{"minItems": 1}, {"maxItems": 0}]}, {}]},
+            {
+                "anyOf": [
+                    {
+                        "anyOf": [
+                            {"type": "array", "items": {}, "minItems": 1},
+                            {"type": "array", "items": {}, "maxItems": 0},
+                        ]
+                    },
+                    {"type": "array", "items": {}},
+                ]
+            },
+        ),
+        (
             {"type": "object", "anyOf": [{"required": ["x"]}, {"required": ["y"]}]},
             {"type": "object"},
         ),
