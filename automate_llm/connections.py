@@ -6,7 +6,8 @@ import socket
 import ssl
 import threading
 import time
-from http.client import HTTPException, HTTPResponse
+from functools import partial
+from http.client import HTTPException, HTTPMessage, HTTPResponse, RemoteDisconnected
 from typing import Any
 
 import certifi
@@ -17,6 +18,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 from .addresses import check_address
 from .exceptions import AddressRefused, ConnectionFailed, MCPClientError
 from .exchange import READ_AHEAD_BYTES, Exchange, current_exchange
+from .http_head import BadAnswer, HeadParser
 
 CONNECT_SECONDS = 5.0
 IDLE_SECONDS = 4.0
@@ -128,15 +130,35 @@ class _StrictResponse(HTTPResponse):
     """An answer whose head has one meaning only."""
 
     def begin(self) -> None:
-        super().begin()
-        lengths = self.headers.get_all("Content-Length", [])
-        if self.headers.defects or len(lengths) + self.chunked > 1:
-            raise HTTPException
+        """Read the head.
 
-    def _read_status(self) -> tuple[str, int, str]:
-        version, status, reason = super()._read_status()  # type: ignore[misc]
-        # Every interim answer is passed over, as RFC 9110, 15.2, wants; `begin` knows only 100.
-        return version, 100 if 101 < status < 200 else status, reason
+        Raises:
+            RemoteDisconnected: the connection ended before it did.
+            HTTPException: it is not what it should be.
+        """
+        head = HeadParser()
+        for part in iter(partial(self.fp.readline, READ_AHEAD_BYTES), b""):
+            try:
+                head.feed(part)
+            except BadAnswer:
+                raise HTTPException from None
+            if head.has_head:
+                break
+        else:
+            raise RemoteDisconnected("the connection ended before the answer's head did")
+        head.give_up()
+        self.version = 11 if head.version == "1.1" else 10
+        self.code = self.status = head.status
+        self.reason = head.reason
+        self.headers = self.msg = HTTPMessage()
+        for name, value in head.headers:
+            self.headers[name.decode("latin-1")] = value.decode("latin-1")
+        self.chunked = self.headers.get("transfer-encoding", "").lower() == "chunked"
+        self.chunk_left = None
+        length = self.headers.get("content-length")
+        self.length = 0 if self.status in (204, 304) else int(length) if length else None
+        endless = self.length is None and not self.chunked
+        self.will_close = endless or not head.keeps_connection
 
 
 def tls_context() -> ssl.SSLContext:
@@ -152,6 +174,7 @@ class _GuardedConnection(HTTPConnection):
     private_hosts: frozenset[str] | None = frozenset()
     response_class = _StrictResponse
     used_at = 0.0
+    _unsent: list[bytes] | None = None
 
     def _new_conn(self) -> socket.socket:
         exchange = current_exchange()
@@ -169,7 +192,17 @@ class _GuardedConnection(HTTPConnection):
         exchange = current_exchange()
         exchange.holds(self.sock)
         self.sock.exchange = exchange  # type: ignore[union-attr]
+        self._unsent = []
         super().request(*args, **kwargs)
+        parts, self._unsent = self._unsent, None
+        self.send(b"".join(parts))
+
+    def send(self, data: Any) -> None:
+        """Send it; a request's head waits for its body, so that both go out at once."""
+        if self._unsent is None:
+            super().send(data)
+        else:
+            self._unsent.append(data)
 
 
 class _GuardedTLSConnection(_GuardedConnection, HTTPSConnection):

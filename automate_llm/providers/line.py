@@ -5,20 +5,22 @@ first byte there is no response to close. Shutting the socket down does both, so
 socket: it carries one request at a time, over one connection that it keeps.
 """
 
+import re
 import socket
 import ssl
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cache
-from typing import cast
+from typing import NamedTuple
 
-import httpcore2
 import httpx2
 
-from automate_llm.providers.merging import MergingBackend
+from automate_llm.providers.connection import Connection, Headers, Server
 from automate_llm.providers.reader import Arrival
 
 MAX_ERROR_BYTES = 64_000
+_LINE = re.compile(rb"[\t\x20-\x7e\x80-\xff]+")
 _KEPT_ERROR_HEADERS = ("content-type", "retry-after", "retry-after-ms", "x-should-retry")
 
 
@@ -72,26 +74,83 @@ class Interruption:
             return
 
 
-class Line(httpx2.HTTPTransport):
-    """The transport under one SDK client; trusts no proxy or `.netrc` of the environment."""
+class _Opening(NamedTuple):
+    """What all requests of a line begin with, and how long each of its waits may be."""
+
+    server: Server
+    head: bytes
+    timeouts: Mapping[str, float | None]
+
+    @classmethod
+    def of(cls, request: httpx2.Request) -> "_Opening":
+        url = request.url
+        is_tls = url.scheme == "https"
+        lines = [b"%b %b HTTP/1.1" % (request.method.encode(), url.raw_path)]
+        lines += [
+            b"%b: %b" % (name, value)
+            for name, value in request.headers.raw
+            if name.lower() not in (b"content-length", b"transfer-encoding")
+        ]
+        if any(not _LINE.fullmatch(line) for line in lines):
+            raise httpx2.LocalProtocolError("a header holds a character that none may have")
+        server = Server(
+            url.raw_host.decode(), url.port or (443 if is_tls else 80), _tls() if is_tls else None
+        )
+        timeouts = request.extensions.get("timeout", {})
+        return cls(server, b"".join(line + b"\r\n" for line in lines), timeouts)
+
+    def with_body(self, body: bytes) -> bytes:
+        return b"%bContent-Length: %d\r\n\r\n%b" % (self.head, len(body), body)
+
+
+class Answer(httpx2.SyncByteStream):
+    """An answer whose head is read; its body is what it gives piece by piece."""
+
+    def __init__(
+        self, connection: Connection, status: int, headers: Headers, timeout: float | None
+    ) -> None:
+        self.connection = connection
+        self.status = status
+        self.headers = headers
+        self._timeout = timeout
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def content_type(self) -> str:
+        """In lower case; empty where the server did not say it."""
+        found = (value for name, value in self.headers if name == b"content-type")
+        return next(found, b"").decode("latin-1").lower()
+
+    def __iter__(self) -> Iterator[bytes]:
+        while piece := self.connection.read(self._timeout):
+            yield piece
+
+    def close(self) -> None:
+        """Part with it; the connection is closed unless all of it was read."""
+        self.connection.done()
+
+
+class Line(httpx2.BaseTransport):
+    """The transport under one SDK client; knows no proxy or `.netrc` of the environment.
+
+    The SDK makes the first request. What it wrote is sent again, by `repeat`, with other bodies.
+    """
+
+    answer: Answer
+    """To the SDK's last request, where that was sent and not refused."""
 
     def __init__(self) -> None:
-        limits = httpx2.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60)
-        super().__init__(verify=_tls(), trust_env=False, limits=limits)
-        self._pool = httpcore2.ConnectionPool(
-            ssl_context=_tls(),
-            max_connections=limits.max_connections,
-            max_keepalive_connections=limits.max_keepalive_connections,
-            keepalive_expiry=limits.keepalive_expiry,
-            network_backend=MergingBackend(self),
-        )
+        self._connection: Connection | None = None
         self._socket: socket.socket | None = None
         self._interruption = Interruption()
         self._outcome: httpx2.Response | Exception | None = None
-        self.last_request: httpx2.Request | None = None
+        self._opening: _Opening | None = None
 
     def answer_next(self, outcome: httpx2.Response | Exception) -> None:
-        """Let the next request have this outcome, and not be sent."""
+        """Let the SDK's next request have this outcome, and not be sent."""
         self._outcome = outcome
 
     def carry(self, interruption: Interruption) -> None:
@@ -105,21 +164,31 @@ class Line(httpx2.HTTPTransport):
         self.carry(Interruption())
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send one request. An error's body is read here, and never more than 64 KB of it."""
+        """Send one request of the SDK's."""
         if (outcome := self._outcome) is not None:
             self._outcome = None
             if isinstance(outcome, Exception):
                 raise outcome
             return outcome
-        self.last_request = request
-        response = super().handle_request(request)
-        if response.is_success:
-            return response
-        headers = response.headers
-        kept = {name: headers[name] for name in _KEPT_ERROR_HEADERS if name in headers}
-        body = b"" if "content-encoding" in headers else _first_bytes(response)
-        response.close()
-        return httpx2.Response(response.status_code, headers=kept, content=body)
+        self._opening = _Opening.of(request)
+        answer = self._sent(self._opening, request.read())
+        if not answer.is_success:
+            return refusal(answer)
+        self.answer = answer
+        return httpx2.Response(answer.status, headers=answer.headers, stream=answer)
+
+    def repeat(self, body: bytes) -> Answer | None:
+        """Send what the SDK sent last with another body; nothing is sent where that was nothing.
+
+        Raises:
+            httpx2.TransportError: the server could not be reached, or did not answer.
+        """
+        return None if self._opening is None else self._sent(self._opening, body)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
 
     def connected(self, connection: socket.socket) -> None:
         """Let whatever interrupts the request shut this socket."""
@@ -134,18 +203,48 @@ class Line(httpx2.HTTPTransport):
         """Wait for the head of the answer, by the process's reader."""
         Arrival(connection).wait(timeout)
 
+    def _sent(self, opening: _Opening, body: bytes) -> Answer:
+        timeouts = opening.timeouts
+        connection = self._connected(opening)
+        try:
+            # A server that refuses a request may not have read all of it.
+            with suppress(httpx2.WriteError):
+                connection.send(opening.with_body(body), timeouts.get("write"))
+            status, headers = connection.head(timeouts.get("read"))
+        except BaseException:  # whatever it is, no other request may go over this connection
+            connection.close()
+            raise
+        return Answer(connection, status, headers, timeouts.get("read"))
+
+    def _connected(self, opening: _Opening) -> Connection:
+        """The connection that is there, where it can be used again, or else a new one."""
+        if (kept := self._connection) is not None:
+            if kept.is_usable:
+                return kept
+            kept.close()
+        self._connection = None
+        self._connection = Connection.open(opening.server, opening.timeouts.get("connect"), self)
+        return self._connection
+
+
+def refusal(answer: Answer) -> httpx2.Response:
+    """An error for the SDK. Its body is read here, and never more than 64 KB of it."""
+    headers = httpx2.Headers(answer.headers)
+    kept = {name: headers[name] for name in _KEPT_ERROR_HEADERS if name in headers}
+    body = b""
+    try:
+        if "content-encoding" not in headers:
+            for piece in answer:
+                body += piece
+                if len(body) > MAX_ERROR_BYTES:
+                    break
+    finally:
+        answer.close()
+    return httpx2.Response(answer.status, headers=kept, content=body[:MAX_ERROR_BYTES])
+
 
 @cache
 def _tls() -> ssl.SSLContext:
     # One for the process, as it takes 20 ms to read the certificates. `SSL_CERT_FILE` counts:
     # an authority that the operator names is no proxy and no login.
     return httpx2.create_ssl_context()
-
-
-def _first_bytes(response: httpx2.Response) -> bytes:
-    body = b""
-    for piece in cast(Iterable[bytes], response.stream):
-        body += piece
-        if len(body) > MAX_ERROR_BYTES:
-            break
-    return body[:MAX_ERROR_BYTES]

@@ -7,9 +7,8 @@ the few fields that we use. Its retries too: they sleep where a cancelled turn c
 
 import os
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
-from typing import cast
 
 import httpx2
 from openai import APIError, Omit, OpenAI, Stream
@@ -28,9 +27,9 @@ from automate_llm.providers.base import (
     TextDelta,
 )
 from automate_llm.providers.bodies import body
+from automate_llm.providers.crowd import crowd
 from automate_llm.providers.deltas import StreamedAnswer
-from automate_llm.providers.line import Interruption, Line
-from automate_llm.providers.merging import MergingStream, crowd
+from automate_llm.providers.line import Answer, Interruption, Line, refusal
 
 OPENAI_URL = "https://api.openai.com/v1"
 MAX_IDLE_CLIENTS = 16
@@ -160,16 +159,14 @@ class OpenAIProvider:
     ) -> Iterator[ModelEvent]:
         response, tools_dropped = self._ask(client, request, interruption)
         answer = StreamedAnswer()
-        try:
+        with closing(response):
             for text in self._texts(response, answer, interruption, on_text):
                 yield TextDelta(text)
-        finally:
-            response.close()
         yield answer.assembly.completed(tools_dropped=tools_dropped)
 
     def _ask(
         self, client: "_Client", request: ModelRequest, interruption: Interruption
-    ) -> tuple[httpx2.Response, bool]:
+    ) -> tuple[Answer, bool]:
         """The answer's head, and whether it was only given without tools."""
         messages, tools = request.messages, request.tools
         try:
@@ -182,7 +179,7 @@ class OpenAIProvider:
         except APIError as error:
             raise failures.translated(error, self.config.timeout) from None
 
-    def _send(self, client: "_Client", body: bytes, interruption: Interruption) -> httpx2.Response:
+    def _send(self, client: "_Client", body: bytes, interruption: Interruption) -> Answer:
         attempt = 0
         while True:
             _raise_if_fired(interruption)
@@ -197,17 +194,17 @@ class OpenAIProvider:
 
     def _texts(
         self,
-        response: httpx2.Response,
+        response: Answer,
         answer: StreamedAnswer,
         interruption: Interruption,
         on_text: OnText | None,
     ) -> Iterator[str]:
         """What `on_text` is not given, which is everything where there is none."""
-        kind = response.headers.get("content-type", "").lower()
+        kind = response.content_type
         if kind.startswith(("text/html", "application/json")):
             raise failures.no_stream(kind)
         assembly = answer.assembly
-        pieces = iter(cast(Iterable[bytes], response.stream))
+        pieces = iter(response)
         try:
             yield from self._read_by_reader(response, answer, interruption, on_text)
             while not assembly.done:
@@ -218,7 +215,8 @@ class OpenAIProvider:
                 if not piece:
                     break
             else:
-                _read_to_end(pieces, interruption)
+                if response.connection.in_body:
+                    _read_to_end(pieces, interruption)
         except httpx2.TimeoutException:
             if not answer.has_begun:
                 raise failures.silent(self.config.timeout) from None
@@ -229,16 +227,13 @@ class OpenAIProvider:
 
     def _read_by_reader(
         self,
-        response: httpx2.Response,
+        response: Answer,
         answer: StreamedAnswer,
         interruption: Interruption,
         on_text: OnText | None,
     ) -> Iterator[str]:
         """As much of the answer as the process's reader can read; perhaps nothing."""
-        connection = response.extensions.get("network_stream")
-        if not (reader.IS_SUPPORTED and isinstance(connection, MergingStream)):
-            return
-        if not connection.in_body:
+        if not (reader.IS_SUPPORTED and response.connection.in_body):
             return
 
         def take(piece: bytes) -> bool:
@@ -251,7 +246,7 @@ class OpenAIProvider:
                     hand("".join(texts))
             return not answer.assembly.done
 
-        reading = reader.Reading(connection, take)
+        reading = reader.Reading(response.connection, take)
         hand = on_text or reading.post
         yield from reading.texts(self.config.timeout)
 
@@ -280,9 +275,6 @@ class _Client:
         elsewhere = {} if _is_openai(config) else dict.fromkeys(_ACCOUNT_HEADERS, Omit())
         self._headers = {"Authorization": f"Bearer {key}" if key else Omit(), **elsewhere}
         timeout = httpx2.Timeout(config.timeout, connect=config.connect_timeout)
-        self._timeout = timeout.as_dict()
-        self._address: httpx2.URL | None = None
-        self._known_headers: list[tuple[bytes, bytes]] = []
         self._sdk = OpenAI(
             api_key=key or "none",
             admin_api_key="",
@@ -298,44 +290,27 @@ class _Client:
             ),
         )
 
-    def post(self, body: bytes) -> httpx2.Response:
+    def post(self, body: bytes) -> Answer:
         """The answer to a request for a stream, its body yet unread.
 
         The SDK makes the first request. Later ones differ in nothing but their body, so they go
-        out with what it wrote, at a third of the cost; whatever ends one is then given to the SDK.
+        out with what it wrote, at a tenth of the cost; whatever ends one is then given to the SDK.
 
         Raises:
             APIError: the server could not be reached, or answered with an error.
         """
-        if self._address is None:
-            response = self._by_sdk(body)
-            if (sent := self.line.last_request) is not None:
-                own = (b"content-length", b"transfer-encoding")
-                self._known_headers = [
-                    (name, value) for name, value in sent.headers.raw if name.lower() not in own
-                ]
-                self._address = sent.url
-            return response
-        request = httpx2.Request(
-            "POST",
-            self._address,
-            headers=self._known_headers,
-            content=body,
-            extensions={"timeout": self._timeout},
-        )
         try:
-            response = self.line.handle_request(request)
+            answer = self.line.repeat(body)
+            if answer is not None and answer.is_success:
+                return answer
+            if answer is not None:
+                self.line.answer_next(refusal(answer))
         except httpx2.TransportError as exc:
             self.line.answer_next(exc)
-            return self._by_sdk(body)
-        if not response.is_success:
-            self.line.answer_next(response)
-            return self._by_sdk(body)
-        response.request = request
-        return response
+        return self._by_sdk(body)
 
-    def _by_sdk(self, body: bytes) -> httpx2.Response:
-        response = self._sdk.post(
+    def _by_sdk(self, body: bytes) -> Answer:
+        self._sdk.post(
             "/chat/completions",
             content=body,
             cast_to=httpx2.Response,
@@ -343,7 +318,7 @@ class _Client:
             stream=True,
             stream_cls=Stream[object],
         )
-        return cast(httpx2.Response, response)
+        return self.line.answer
 
     def close(self) -> None:
         """Close the connection."""

@@ -18,10 +18,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 
-import httpcore2
 import httpx2
 
-from automate_llm.providers.merging import MergingStream, crowd
+from automate_llm.providers.connection import Connection
+from automate_llm.providers.crowd import crowd
 
 IDLE_SECONDS = 1.0
 """After so long without a stream the thread ends."""
@@ -43,8 +43,8 @@ class Reading:
     what it raises ends this reading, and no other.
     """
 
-    def __init__(self, stream: MergingStream, take: Callable[[bytes], bool]) -> None:
-        self._stream = stream
+    def __init__(self, connection: Connection, take: Callable[[bytes], bool]) -> None:
+        self._connection = connection
         self._take = take
         # A generator that nobody wants any more may be closed while its own bytes are taken.
         self._lock = threading.RLock()
@@ -64,12 +64,12 @@ class Reading:
             httpx2.ReadTimeout: nothing came for so many seconds.
             BaseException: what `take` raised.
         """
-        self._stream.socket.settimeout(0)
+        self._connection.socket.settimeout(0)
         # What came together with the head wakes no selector any more.
         self.advance(time.monotonic())
         with self._lock:
             if not self._is_over:
-                reader.add(self, self._stream.socket)
+                reader.add(self, self._connection.socket)
         reader.is_in()
         try:
             while (text := self._next(timeout)) is not None:
@@ -100,13 +100,13 @@ class Reading:
         with self._lock:
             if not self._is_over:
                 self._is_over = True
-                reader.remove(self, self._stream.socket)
+                reader.remove(self, self._connection.socket)
                 self._mail.put(None)
 
     def _advance(self, now: float) -> bool:
-        connection = self._stream.socket
+        connection = self._connection.socket
         while True:
-            payload, goes_on = self._stream.read_now()
+            payload, goes_on = self._connection.read_now()
             if payload:
                 self._heard_at = now
                 goes_on = self._take(payload) and goes_on
@@ -140,10 +140,10 @@ class Arrival:
         """Return when something has come, and it is this thread's turn.
 
         Raises:
-            httpcore2.ReadTimeout: nothing came for so many seconds.
+            httpx2.ReadTimeout: nothing came for so many seconds.
         """
         if not self._wait(timeout):
-            raise httpcore2.ReadTimeout("nothing came in time")
+            raise httpx2.ReadTimeout("nothing came in time")
 
     def _wait(self, timeout: float | None) -> bool:
         if not IS_SUPPORTED:

@@ -5,14 +5,28 @@ import traceback
 
 import pytest
 
+from automate_llm.cancellation import Cancellation
 from automate_llm.exceptions import ModelError, ModelRefused, ModelStreamBroken, ModelUnavailable
 from automate_llm.providers import failures
-from automate_llm.providers.base import TextDelta
+from automate_llm.providers.base import ModelConfig, ModelRequest, TextDelta
 from automate_llm.providers.line import Interruption
-from tests.automate_llm.asking import TOOLS, asking
-from tests.servers.scripted_model import ScriptedModel, calls, raw_chunks, silence, status, text
+from automate_llm.providers.openai import OpenAIProvider
+from tests.automate_llm.asking import QUESTION, TOOLS, asking
+from tests.servers.raw import chunk as http_chunk
+from tests.servers.raw import head
+from tests.servers.scripted_model import (
+    ScriptedModel,
+    calls,
+    chunk,
+    event,
+    raw_chunks,
+    silence,
+    status,
+    text,
+)
 
 KEY = "sk-very-secret"
+STREAM = head(headers={"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"})
 
 
 def failure(ask, tools=b"") -> ModelError:
@@ -282,3 +296,25 @@ def test_a_failure_after_a_good_answer_reads_as_one_before_it():
             ask.answer()
 
     assert str(later.value) == str(first.value)
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["first request", "a later one"])
+def test_a_server_that_refuses_before_it_has_read_all_is_heard(raw_server, is_first):
+    def script(connection):
+        if not is_first and connection.number == 0:
+            connection.read_request()
+            connection.send(STREAM + http_chunk(event(chunk({"content": "Hi"}, "stop"))))
+            connection.send(http_chunk(event("[DONE]")) + http_chunk(b""))
+            return
+        connection.send(head("413 Content Too Large", {"Content-Length": "0"}))
+
+    long = [{"role": "user", "content": "x" * 8_000_000}]
+    config = ModelConfig("m", f"{raw_server(script).url}/v1", KEY, max_retries=0)
+    provider = OpenAIProvider(config)
+    try:
+        if not is_first:
+            provider.answer(ModelRequest(QUESTION), Cancellation(), lambda text: None)
+        with pytest.raises(ModelRefused, match="too long for the model"):
+            provider.answer(ModelRequest(long), Cancellation(), lambda text: None)
+    finally:
+        provider.close()

@@ -7,7 +7,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import httpcore2
+import httpx2
 import pytest
 
 from automate_llm.cancellation import Cancellation
@@ -17,9 +17,9 @@ from automate_llm.exceptions import (
     ModelStreamBroken,
     ModelUnavailable,
 )
-from automate_llm.providers import line, merging, reader
+from automate_llm.providers import crowd, line, reader
 from automate_llm.providers.base import ModelConfig, ModelRequest
-from automate_llm.providers.merging import Crowd
+from automate_llm.providers.crowd import Crowd
 from automate_llm.providers.openai import OpenAIProvider
 from tests.automate_llm.asking import QUESTION
 from tests.servers import tls
@@ -70,10 +70,10 @@ def answered(sends):
     return script
 
 
-@pytest.fixture(autouse=True, params=[merging.FEW_STREAMS, 0], ids=["alone", "crowd"])
+@pytest.fixture(autouse=True, params=[crowd.FEW_STREAMS, 0], ids=["alone", "crowd"])
 def few_streams(request, monkeypatch):
     """Whoever is one of many waits in line for the head of the answer."""
-    monkeypatch.setattr(merging, "FEW_STREAMS", request.param)
+    monkeypatch.setattr(crowd, "FEW_STREAMS", request.param)
 
 
 @pytest.fixture
@@ -232,7 +232,7 @@ def test_an_answer_comes_over_tls(raw_server, tmp_path, monkeypatch):
 
 
 def test_two_hundred_answers_are_read_by_one_thread(monkeypatch):
-    monkeypatch.setattr(merging, "FEW_STREAMS", 20)
+    monkeypatch.setattr(crowd, "FEW_STREAMS", 20)
     everyone = threading.Barrier(201)
 
     def reply(request):
@@ -255,7 +255,7 @@ def test_two_hundred_answers_are_read_by_one_thread(monkeypatch):
         assert list(answers) == [f"one{number} two three" for number in range(200)]
     assert len(readers) <= 1
     assert len(" ".join(ask.texts).split()) == 600
-    assert Crowd().pause == merging.crowd.pause == 0
+    assert Crowd().pause == crowd.crowd.pause == 0
 
 
 def test_a_thread_that_ran_out_of_time_in_line_ends_no_other(pool):
@@ -265,7 +265,7 @@ def test_a_thread_that_ran_out_of_time_in_line_ends_no_other(pool):
         assert ask.news.acquire(timeout=SOON)
         ours, theirs = socket.socketpair()
         arrival = reader.Arrival(ours)
-        with pytest.raises(httpcore2.ReadTimeout):
+        with pytest.raises(httpx2.ReadTimeout):
             arrival.wait(0)
         ours.close()
         theirs.close()
@@ -322,19 +322,16 @@ def test_where_the_system_cannot_do_it_the_waiting_thread_reads(monkeypatch):
 def test_a_forked_child_reads_its_own_answers_and_leaves_the_parents_alone():
     code = """
 import os, socket, threading
-from httpcore2._backends.sync import SyncStream
-from automate_llm.providers.merging import MergingStream
+from automate_llm.providers.connection import Connection
 from automate_llm.providers.reader import Reading
-
-class Ways:
-    def connected(self, connection): pass
 
 class Answer:
     def __init__(self):
         ours, self.server = socket.socketpair()
         self.server.sendall(b"HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n")
-        self.stream = MergingStream(SyncStream(ours), Ways())
-        self.stream.read(1000, 5)
+        self.connection = Connection(ours, None)
+        self.connection.send(b"anything", 5)
+        self.connection.head(5)
         self.taken = threading.Event()
 
     def take(self, piece):
@@ -342,7 +339,7 @@ class Answer:
         return piece != b"end"
 
     def read(self):
-        list(Reading(self.stream, self.take).texts(5))
+        list(Reading(self.connection, self.take).texts(5))
 
 parents = Answer()
 thread = threading.Thread(target=parents.read)

@@ -1,0 +1,246 @@
+"""One connection to a model's server, which carries one request at a time.
+
+Who waits for an answer may read it piece by piece, or leave it to `reader`, which takes what has
+come without a wait.
+"""
+
+import socket
+import ssl
+import time
+from typing import NamedTuple, Protocol
+
+import httpx2
+
+from automate_llm.http_head import BadAnswer, HeadParser
+from automate_llm.providers.crowd import crowd
+
+KEPT_SECONDS = 60.0
+"""How long a connection that nobody uses may be used again."""
+
+MAX_HEAD_BYTES = 65_536
+
+_READ_BYTES = 16_384
+_NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Server(NamedTuple):
+    """Where a connection goes."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None
+
+
+class Ways(Protocol):
+    """What a connection needs of those who know what it is for."""
+
+    def pause(self, seconds: float) -> object:
+        """Wait so long, or until a stop."""
+        ...
+
+    def connected(self, connection: socket.socket) -> None:
+        """Be told the socket, and that of the TLS that begins on it."""
+        ...
+
+    def await_turn(self, connection: socket.socket, timeout: float | None) -> None:
+        """Return when there is something to read, and not with a thousand others at once.
+
+        Raises:
+            httpx2.ReadTimeout: nothing came for so many seconds.
+        """
+        ...
+
+
+class _Answer(HeadParser):
+    """What has come of one answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[bytes] = []
+        self.is_over = False
+        self.problem = ""
+        self._bytes_of_head = 0
+
+    def take(self, data: bytes) -> None:
+        """Take these bytes; none means that the connection has ended."""
+        if data:
+            self._bytes_of_head += 0 if self.has_head else len(data)
+            try:
+                self.feed(data)
+            except BadAnswer:
+                self.problem = "the answer is no HTTP"
+            if not self.has_head and self._bytes_of_head > MAX_HEAD_BYTES:
+                self.problem = "the head of the answer is too long"
+        elif self.has_head and _FRAMING.isdisjoint(name for name, _ in self.headers):
+            self.is_over = True
+        else:
+            self.problem = "the connection ended before the answer did"
+        if self.is_over or self.problem:
+            self.give_up()
+
+    def taken(self) -> bytes:
+        """What has come of the body, once."""
+        taken = b"".join(self.pieces)
+        self.pieces.clear()
+        return taken
+
+    def on_message_begin(self) -> None:
+        if self.is_over:  # whatever it is, nobody asked for it
+            self.keeps_connection = False
+
+    def on_body(self, piece: bytes) -> None:
+        self.pieces.append(piece)
+
+    def on_message_complete(self) -> None:
+        self.is_over = self.has_head
+
+
+class Connection:
+    """An open connection; every wait raises `httpx2.TransportError` in its forms.
+
+    While a body is under way, `read_now` may be used in place of `read`, and the other way round.
+    """
+
+    def __init__(self, connected: socket.socket, ways: Ways) -> None:
+        self.socket = connected
+        self._ways = ways
+        self._answer = _Answer()
+        self._free_until = 0.0
+
+    @classmethod
+    def open(cls, server: Server, timeout: float | None, ways: Ways) -> "Connection":
+        """Connect.
+
+        Raises:
+            httpx2.ConnectError, httpx2.ConnectTimeout: as their names say.
+        """
+        try:
+            connected = socket.create_connection((server.host, server.port), timeout)
+        except TimeoutError as exc:
+            raise httpx2.ConnectTimeout(str(exc)) from exc
+        except (OSError, UnicodeError) as exc:
+            raise httpx2.ConnectError(str(exc)) from exc
+        try:
+            ways.connected(connected)
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if server.tls is not None:
+                connected = server.tls.wrap_socket(
+                    connected, server_hostname=server.host, do_handshake_on_connect=False
+                )
+                ways.connected(connected)
+                connected.do_handshake()
+        except TimeoutError as exc:
+            connected.close()
+            raise httpx2.ConnectTimeout(str(exc)) from exc
+        except (OSError, ValueError) as exc:  # a ValueError for a host that TLS does not know
+            connected.close()
+            raise httpx2.ConnectError(str(exc)) from exc
+        return cls(connected, ways)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether another request may be sent: the last answer was read to its end, not too long
+        ago, and nothing has come since then, not even the connection's end.
+        """
+        if time.monotonic() > self._free_until:
+            return False
+        try:
+            self.socket.settimeout(0)
+            self.socket.recv(1)
+        except _NOTHING_YET:
+            return True
+        except OSError:
+            return False
+        return False
+
+    @property
+    def in_body(self) -> bool:
+        """Whether more of a body is to come."""
+        return self._answer.has_head and not self._answer.is_over and not self._answer.problem
+
+    def send(self, request: bytes, timeout: float | None) -> None:
+        """Send a whole request; its answer is read next."""
+        self._answer, self._free_until = _Answer(), 0.0
+        try:
+            self.socket.settimeout(timeout)
+            self.socket.sendall(request)
+        except TimeoutError as exc:
+            raise httpx2.WriteTimeout(str(exc)) from exc
+        except OSError as exc:
+            raise httpx2.WriteError(str(exc)) from exc
+
+    def head(self, timeout: float | None) -> tuple[int, Headers]:
+        """The status and the headers of the answer, whose names are in lower case."""
+        answer = self._answer
+        while not answer.has_head:
+            self._raise_problem()
+            answer.take(self._received_in_turn(timeout) if crowd.pause else self._received(timeout))
+        return answer.status, answer.headers
+
+    def read(self, timeout: float | None) -> bytes:
+        """More of the body; nothing at its end."""
+        answer = self._answer
+        if not answer.pieces and self.in_body and (pause := crowd.pause):
+            self._ways.pause(pause)
+        while not answer.pieces and not answer.is_over:
+            self._raise_problem()
+            answer.take(self._received(timeout))
+        return answer.taken()
+
+    def read_now(self) -> tuple[bytes, bool]:
+        """What is there of the body, without a wait, and whether more can be read so.
+
+        It cannot where the body is over or broken, or the connection is lost: `read` then tells.
+        """
+        answer = self._answer
+        if not answer.pieces:
+            try:
+                data = self.socket.recv(_READ_BYTES)
+            except _NOTHING_YET:
+                return b"", self.in_body
+            except OSError:
+                return b"", False
+            answer.take(data)
+        return answer.taken(), self.in_body
+
+    def done(self) -> None:
+        """The answer is read, or given up, which leaves the connection of no more use."""
+        answer = self._answer
+        answer.give_up()
+        if answer.is_over and answer.keeps_connection and not answer.pieces:
+            self._free_until = time.monotonic() + KEPT_SECONDS
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Close it."""
+        self._free_until = 0.0
+        self._answer.give_up()
+        self.socket.close()
+
+    def _raise_problem(self) -> None:
+        if self._answer.problem:
+            raise httpx2.RemoteProtocolError(self._answer.problem)
+
+    def _received(self, timeout: float | None) -> bytes:
+        try:
+            self.socket.settimeout(timeout)
+            return self.socket.recv(_READ_BYTES)
+        except TimeoutError as exc:
+            raise httpx2.ReadTimeout(str(exc)) from exc
+        except OSError as exc:
+            raise httpx2.ReadError(str(exc)) from exc
+
+    def _received_in_turn(self, timeout: float | None) -> bytes:
+        """What has come of the head, when it is there, and when it is this thread's turn."""
+        self.socket.settimeout(0)
+        while True:
+            try:
+                return self.socket.recv(_READ_BYTES)
+            except _NOTHING_YET:
+                self._ways.await_turn(self.socket, timeout)
+            except OSError as exc:
+                raise httpx2.ReadError(str(exc)) from exc
