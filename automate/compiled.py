@@ -5,7 +5,6 @@ where a turn asks the same again and again, that is most of its CPU. The rows ar
 own iterables, so that they are what the queryset itself would have given.
 """
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -14,6 +13,8 @@ from django.db import connections, router
 from django.db.models import Expression, Model, QuerySet
 from django.db.models.query import ModelIterable
 from django.db.models.sql.compiler import SQLCompiler
+
+from .databases import named_places, named_values
 
 Row = TypeVar("Row")
 
@@ -47,8 +48,7 @@ class _Compiled:
 
     compiler: Any
     sql: str
-    parameters: tuple[Any, ...]
-    converters: Any
+    parameters: Mapping[str, Any]
     has_instances: bool
 
     @classmethod
@@ -61,11 +61,12 @@ class _Compiled:
             )
             sql, parameters = compiler.as_sql()
             fields = [selected[0] for selected in compiler.select[: compiler.col_count]]
+            converters = compiler.get_converters(fields)
+            compiler.get_converters = lambda fields: converters
             return cls(
                 compiler=compiler,
-                sql=sql,
-                parameters=tuple(parameters),
-                converters=compiler.get_converters(fields),
+                sql=named_places(sql),
+                parameters=named_values(parameters),
                 has_instances=issubclass(queryset._iterable_class, ModelIterable),
             )
         finally:
@@ -73,14 +74,14 @@ class _Compiled:
 
     def on(self, connection: Any, given: Mapping[str, Any]) -> Any:
         """The compiler as if it had just been made for this connection and these values."""
-        values = tuple(
-            each.value(given, connection) if isinstance(each, Place) else each
-            for each in self.parameters
-        )
-        compiler = copy.copy(self.compiler)
+        values = {
+            name: each.value(given, connection) if isinstance(each, Place) else each
+            for name, each in self.parameters.items()
+        }
+        compiler = object.__new__(type(self.compiler))
+        compiler.__dict__ |= self.compiler.__dict__
         compiler.connection = connection
         compiler.as_sql = lambda: (self.sql, values)
-        compiler.get_converters = lambda fields: self.converters
         return compiler
 
 

@@ -1,30 +1,40 @@
 """The database: from threads that are not there for it, from many at once, in long statements."""
 
 import os
+import re
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import count
 from sqlite3 import SQLITE_LIMIT_VARIABLE_NUMBER
+from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+_PLACE = re.compile(r"(?<!%)%s")
 
 # What is done on commit still holds it, and may write.
 _line = threading.RLock()
 _own = threading.local()
 
 
-@contextmanager
-def in_line(connection: BaseDatabaseWrapper) -> Iterator[None]:
+_AT_ONCE = nullcontext()
+
+
+def in_line(connection: BaseDatabaseWrapper) -> AbstractContextManager[None]:
     """Write to SQLite one thread after the other; elsewhere, and in a transaction, at once.
 
     SQLite has one writer at a time. One that finds another there sleeps before it looks again, for
     up to 100 ms, so that with many threads the database is idle while all of them wait for it.
     """
-    is_there = getattr(_own, "afterwards", None) is not None
-    if connection.vendor != "sqlite" or connection.in_atomic_block or is_there:
-        yield
-        return
+    if connection.vendor != "sqlite" or connection.in_atomic_block:
+        return _AT_ONCE
+    return _AT_ONCE if getattr(_own, "afterwards", None) is not None else _in_line()
+
+
+@contextmanager
+def _in_line() -> Iterator[None]:
     _own.afterwards = []
     try:
         with _line:
@@ -51,6 +61,21 @@ def short_transaction() -> Iterator[None]:
     """`transaction.atomic` for the writes of a turn, which waits for nothing but the database."""
     with in_line(connections[DEFAULT_DB_ALIAS]), transaction.atomic():
         yield
+
+
+def named_places(sql: str) -> str:
+    """This statement with its places named, for `named_values`.
+
+    For SQLite Django writes each statement anew, each time that it runs. Names are written in at
+    once; places without are searched for, in 60 µs where one names fifty columns.
+    """
+    numbers = count()
+    return _PLACE.sub(lambda found: f"%(p{next(numbers)})s", sql)
+
+
+def named_values(values: Iterable[Any]) -> dict[str, Any]:
+    """Values for the places that `named_places` has named, in their order."""
+    return {f"p{number}": value for number, value in enumerate(values)}
 
 
 def _after_fork() -> None:

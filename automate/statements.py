@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from sqlite3 import SQLITE_LIMIT_VARIABLE_NUMBER
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connections, models, router
 from django.db.models.constants import OnConflict
 
-from .databases import in_line
+from .databases import in_line, named_places, named_values
 from .fields import ExactCharField
 
 Model = type[models.Model]
@@ -68,12 +68,12 @@ def insert_rows(
         return
     model = type(rows[0])
     alias = using or router.db_for_write(model)
-    fields = [field for field in model._meta.concrete_fields if not _is_automatic(field)]
+    columns = _inserted(model, connections[alias].vendor)
     wants_keys = _is_automatic(model._meta.pk) and not ignores_conflicts
-    at_once = _rows_at_once(connections[alias], len(fields), wants_keys)
+    at_once = _rows_at_once(connections[alias], len(columns), wants_keys)
     for start in range(0, len(rows), at_once):
         batch = rows[start : start + at_once]
-        keys = _insert_batch(model, alias, batch, fields, wants_keys, ignores_conflicts)
+        keys = _insert_batch(model, alias, batch, columns, wants_keys, ignores_conflicts)
         for row, key in zip(batch, keys, strict=bool(keys)):
             row.pk = key
             row._state.adding, row._state.db = False, alias
@@ -90,54 +90,28 @@ class _Condition:
         self.values = [(name, value) for name, values in each for value in values]
 
 
-def _executed(model: Model, alias: str, sql: str, values: Iterable[tuple[str, Any]]) -> int:
-    connection, fields = connections[alias], _fields(model)
-    sent = [_prepared(fields[name], _bare(value), connection) for name, value in values]
-    with in_line(connection), connection.cursor() as cursor:
-        cursor.execute(sql, sent)
-        return int(cursor.rowcount)
+class _Column(NamedTuple):
+    """Where a value goes: the field that prepares it, and the type that needs no preparation."""
 
+    field: Any
+    plain: type | None
+    takes_null: bool
 
-def _bare(value: Any) -> Any:
-    return value.pk if isinstance(value, models.Model) else value
+    @classmethod
+    def of(cls, field: Any, vendor: str) -> "_Column":
+        takes_null = not isinstance(field, models.JSONField)
+        if isinstance(field, models.ForeignKey):
+            field = field.target_field
+        plain = _PLAIN.get(type(field))
+        if isinstance(field, models.IntegerField) and vendor in ("mysql", "sqlite"):
+            plain = int
+        return cls(field, plain, takes_null)
 
-
-def _insert_batch(
-    model: Model,
-    alias: str,
-    rows: Sequence[models.Model],
-    fields: Sequence[Any],
-    wants_keys: bool,
-    ignores_conflicts: bool,
-) -> list[Any]:
-    """The keys of the rows, as far as they are known now."""
-    connection: Any = connections[alias]
-    columns = [_column_values(field, rows, connection) for field in fields]
-    returns_keys = wants_keys and connection.features.can_return_rows_from_bulk_insert
-    with in_line(connection), connection.cursor() as cursor:
-        cursor.execute(
-            _insert(model, alias, len(rows), returns_keys, ignores_conflicts),
-            [*chain.from_iterable(zip(*columns, strict=True))],
-        )
-        if returns_keys:
-            return [found[0] for found in cursor.fetchall()]
-        if wants_keys:
-            key: Any = model._meta.pk
-            return [connection.ops.last_insert_id(cursor, model._meta.db_table, key.column)]
-    return [] if ignores_conflicts else [row.pk for row in rows]
-
-
-def _column_values(field: Any, rows: Sequence[models.Model], connection: Any) -> list[Any]:
-    values: list[Any] = [getattr(row, field.attname) for row in rows]
-    if len(values) == 1 or isinstance(field, models.JSONField):
-        return [_prepared(field, value, connection) for value in values]
-    plain = _PLAIN.get(type(field))
-    if plain and all(type(value) is plain for value in values):
-        return values
-    # Most columns of many rows hold a few values over and over.
-    kinds = [(type(value), value) for value in values]
-    prepared = {kind: _prepared(field, kind[1], connection) for kind in set(kinds)}
-    return [prepared[kind] for kind in kinds]
+    def prepared(self, value: Any, connection: Any) -> Any:
+        """What the database is sent for it."""
+        if type(value) is self.plain or (value is None and self.takes_null):
+            return value
+        return self.field.get_db_prep_save(value, connection)
 
 
 _PLAIN: Mapping[type, type] = {
@@ -151,11 +125,60 @@ _PLAIN: Mapping[type, type] = {
 PostgreSQL. It is most of a row, and a field takes a while to come to the same."""
 
 
-def _prepared(field: Any, value: Any, connection: Any) -> Any:
-    kind = type(field)
-    if type(value) is _PLAIN.get(kind) or (value is None and kind is not models.JSONField):
-        return value
-    return field.get_db_prep_save(value, connection)
+def _executed(model: Model, alias: str, sql: str, values: Iterable[tuple[str, Any]]) -> int:
+    connection = connections[alias]
+    columns = _columns(model, connection.vendor)
+    sent = [columns[name].prepared(_bare(value), connection) for name, value in values]
+    with in_line(connection), connection.cursor() as cursor:
+        cursor.execute(sql, named_values(sent))
+        return int(cursor.rowcount)
+
+
+def _bare(value: Any) -> Any:
+    return value.pk if isinstance(value, models.Model) else value
+
+
+def _insert_batch(
+    model: Model,
+    alias: str,
+    rows: Sequence[models.Model],
+    columns: Sequence[tuple[str, _Column]],
+    wants_keys: bool,
+    ignores_conflicts: bool,
+) -> list[Any]:
+    """The keys of the rows, as far as they are known now."""
+    connection: Any = connections[alias]
+    sent: Any
+    if len(rows) == 1:
+        sent = named_values(
+            column.prepared(getattr(rows[0], name), connection) for name, column in columns
+        )
+    else:
+        each = [
+            _column_values(column, [getattr(row, name) for row in rows], connection)
+            for name, column in columns
+        ]
+        sent = [*chain.from_iterable(zip(*each, strict=True))]
+    returns_keys = wants_keys and connection.features.can_return_rows_from_bulk_insert
+    with in_line(connection), connection.cursor() as cursor:
+        cursor.execute(_insert(model, alias, len(rows), returns_keys, ignores_conflicts), sent)
+        if returns_keys:
+            return [found[0] for found in cursor.fetchall()]
+        if wants_keys:
+            key: Any = model._meta.pk
+            return [connection.ops.last_insert_id(cursor, model._meta.db_table, key.column)]
+    return [] if ignores_conflicts else [row.pk for row in rows]
+
+
+def _column_values(column: _Column, values: list[Any], connection: Any) -> list[Any]:
+    if isinstance(column.field, models.JSONField):
+        return [column.prepared(value, connection) for value in values]
+    if column.plain and all(type(value) is column.plain for value in values):
+        return values
+    # Most columns of many rows hold a few values over and over.
+    kinds = [(type(value), value) for value in values]
+    prepared = {kind: column.prepared(kind[1], connection) for kind in set(kinds)}
+    return [prepared[kind] for kind in kinds]
 
 
 def _rows_at_once(connection: Any, columns: int, wants_keys: bool) -> int:
@@ -179,12 +202,14 @@ def _update(model: Model, alias: str, changes: tuple[tuple[str, bool], ...], whe
         column = _column(model, alias, name)
         parts.append(f"{column} = {column} + %s" if is_added else f"{column} = %s")
     table = _table(model, alias)
-    return f"UPDATE {table} SET {', '.join(parts)}{_where(model, alias, where)}"  # noqa: S608
+    sql = f"UPDATE {table} SET {', '.join(parts)}{_where(model, alias, where)}"  # noqa: S608
+    return named_places(sql)
 
 
 @lru_cache(maxsize=512)
 def _delete(model: Model, alias: str, where: Shape) -> str:
-    return f"DELETE FROM {_table(model, alias)}{_where(model, alias, where)}"  # noqa: S608
+    sql = f"DELETE FROM {_table(model, alias)}{_where(model, alias, where)}"  # noqa: S608
+    return named_places(sql)
 
 
 @lru_cache(maxsize=512)
@@ -201,7 +226,8 @@ def _insert(
     if returns_keys:
         key: Any = model._meta.pk
         ending = f"RETURNING {_column(model, alias, key.attname)}"
-    return f"{verb} {_table(model, alias)} ({columns}) VALUES {places} {ending}"
+    sql = f"{verb} {_table(model, alias)} ({columns}) VALUES {places} {ending}"
+    return named_places(sql) if rows == 1 else sql
 
 
 def _where(model: Model, alias: str, where: Shape) -> str:
@@ -225,6 +251,20 @@ def _column(model: Model, alias: str, name: str) -> str:
 def _fields(model: Model) -> Mapping[str, Any]:
     fields = model._meta.concrete_fields
     return {**{field.name: field for field in fields}, **{field.attname: field for field in fields}}
+
+
+@lru_cache(maxsize=128)
+def _columns(model: Model, vendor: str) -> Mapping[str, _Column]:
+    return {name: _Column.of(field, vendor) for name, field in _fields(model).items()}
+
+
+@lru_cache(maxsize=128)
+def _inserted(model: Model, vendor: str) -> tuple[tuple[str, _Column], ...]:
+    """The columns of a new row, by the names of its attributes."""
+    fields = model._meta.concrete_fields
+    return tuple(
+        (field.attname, _Column.of(field, vendor)) for field in fields if not _is_automatic(field)
+    )
 
 
 def _is_automatic(field: Any) -> bool:
