@@ -220,8 +220,9 @@ def conf() -> Settings:
     global _latest
     chosen = getattr(django_settings, "AUTOMATE", {})
     # A turn asks a dozen times, and comparing costs a fiftieth of making them anew.
-    if _latest[0] == chosen:
-        return _latest[1]
+    known, settings = _latest  # at once: another thread may set it meanwhile
+    if known == chosen:
+        return settings
     if unknown := sorted(set(chosen) - known_settings()):
         raise ImproperlyConfigured(
             f"AUTOMATE has no setting {', '.join(map(repr, unknown))}. "
