@@ -103,7 +103,7 @@ class _Column(NamedTuple):
         if isinstance(field, models.ForeignKey):
             field = field.target_field
         plain = _PLAIN.get(type(field))
-        if isinstance(field, models.IntegerField) and vendor in ("mysql", "sqlite"):
+        if type(field) in _NUMBERS and vendor in ("mysql", "sqlite"):
             plain = int
         return cls(field, plain, takes_null)
 
@@ -121,8 +121,21 @@ _PLAIN: Mapping[type, type] = {
     models.FloatField: float,
     models.TextField: str,
 }
-"""What goes to every database unchanged, by the kind of its field; a number has its own type on
-PostgreSQL. It is most of a row, and a field takes a while to come to the same."""
+"""What goes to every database unchanged, by the kind of its field. It is most of a row, and a field
+takes a while to come to the same. A subclass may have a form of its own."""
+
+_NUMBERS = (
+    models.AutoField,
+    models.BigAutoField,
+    models.BigIntegerField,
+    models.IntegerField,
+    models.PositiveBigIntegerField,
+    models.PositiveIntegerField,
+    models.PositiveSmallIntegerField,
+    models.SmallAutoField,
+    models.SmallIntegerField,
+)
+"""What goes unchanged to every database but PostgreSQL, which has a type for each of them."""
 
 
 def _executed(model: Model, alias: str, sql: str, values: Iterable[tuple[str, Any]]) -> int:

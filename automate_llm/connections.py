@@ -137,16 +137,17 @@ class _StrictResponse(HTTPResponse):
             HTTPException: it is not what it should be.
         """
         head = HeadParser()
-        for part in iter(partial(self.fp.readline, READ_AHEAD_BYTES), b""):
-            try:
+        try:
+            for part in iter(partial(self.fp.readline, READ_AHEAD_BYTES), b""):
                 head.feed(part)
-            except BadAnswer:
-                raise HTTPException from None
-            if head.has_head:
-                break
-        else:
-            raise RemoteDisconnected("the connection ended before the answer's head did")
-        head.give_up()
+                if head.has_head:
+                    break
+            else:
+                raise RemoteDisconnected("the connection ended before the answer's head did")
+        except BadAnswer:
+            raise HTTPException from None
+        finally:
+            head.give_up()
         self.version = 11 if head.version == "1.1" else 10
         self.code = self.status = head.status
         self.reason = head.reason

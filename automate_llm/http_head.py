@@ -27,9 +27,13 @@ class HeadParser:
         self.keeps_connection = False
         # The two refer to each other until the answer is read, or given up.
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
-        # What RFC 9112, 2.2, lets a reader take, and what servers of old write after a size.
+        # What RFC 9112 lets a reader take (2.2) or has it take (5.2, folded headers), what servers
+        # of old write after a chunk's size, and an answer after an interim one that says "close".
         self._parser.set_dangerous_leniencies(
-            lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+            lenient_headers=True,
+            lenient_keep_alive=True,
+            lenient_optional_cr_before_lf=True,
+            lenient_spaces_after_chunk_size=True,
         )
 
     def feed(self, data: bytes) -> None:
@@ -61,6 +65,8 @@ class HeadParser:
         if parser is None:
             return
         self.status, self.version = parser.get_status_code(), parser.get_http_version()
+        if self.status < 100:
+            raise BadAnswer
         if self.status < 200:
             self.headers.clear()
             return

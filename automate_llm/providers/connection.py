@@ -1,7 +1,7 @@
 """One connection to a model's server, which carries one request at a time.
 
 Who waits for an answer may read it piece by piece, or leave it to `reader`, which takes what has
-come without a wait.
+come without a wait. Blanks in a chunk's extensions are more than httptools takes.
 """
 
 import socket
@@ -34,6 +34,17 @@ class Server(NamedTuple):
     tls: ssl.SSLContext | None
 
 
+class Request:
+    """The bytes of a request, which hold a key: no `repr`, logged with a frame, shows them."""
+
+    def __init__(self, *parts: bytes) -> None:
+        self._parts = parts
+
+    def view(self) -> memoryview:
+        """All of them."""
+        return memoryview(b"".join(self._parts))
+
+
 class Ways(Protocol):
     """What a connection needs of those who know what it is for."""
 
@@ -62,24 +73,28 @@ class _Answer(HeadParser):
         self.pieces: list[bytes] = []
         self.is_over = False
         self.problem = ""
-        self._bytes_of_head = 0
+        self._bytes_beside = 0
 
     def take(self, data: bytes) -> None:
         """Take these bytes; none means that the connection has ended."""
         if data:
-            self._bytes_of_head += 0 if self.has_head else len(data)
-            try:
-                self.feed(data)
-            except BadAnswer:
-                self.problem = "the answer is no HTTP"
-            if not self.has_head and self._bytes_of_head > MAX_HEAD_BYTES:
-                self.problem = "the head of the answer is too long"
+            self._parse(data)
         elif self.has_head and _FRAMING.isdisjoint(name for name, _ in self.headers):
             self.is_over = True
         else:
             self.problem = "the connection ended before the answer did"
         if self.is_over or self.problem:
             self.give_up()
+
+    def _parse(self, data: bytes) -> None:
+        known = len(self.pieces)
+        try:
+            self.feed(data)
+        except BadAnswer:
+            self.problem = "" if self.is_over else "the answer is no HTTP"
+        self._bytes_beside = 0 if len(self.pieces) > known else self._bytes_beside + len(data)
+        if self._bytes_beside > MAX_HEAD_BYTES:
+            self.problem = "the answer's head, or what follows its body, is too long"
 
     def taken(self) -> bytes:
         """What has come of the body, once."""
@@ -90,6 +105,7 @@ class _Answer(HeadParser):
     def on_message_begin(self) -> None:
         if self.is_over:  # whatever it is, nobody asked for it
             self.keeps_connection = False
+            raise BadAnswer
 
     def on_body(self, piece: bytes) -> None:
         self.pieces.append(piece)
@@ -108,6 +124,7 @@ class Connection:
         self.socket = connected
         self._ways = ways
         self._answer = _Answer()
+        self._answer.give_up()  # there is none yet
         self._free_until = 0.0
 
     @classmethod
@@ -161,12 +178,14 @@ class Connection:
         """Whether more of a body is to come."""
         return self._answer.has_head and not self._answer.is_over and not self._answer.problem
 
-    def send(self, request: bytes, timeout: float | None) -> None:
-        """Send a whole request; its answer is read next."""
+    def send(self, request: Request, timeout: float | None) -> None:
+        """Send a whole request, each part within that time; its answer is read next."""
         self._answer, self._free_until = _Answer(), 0.0
         try:
             self.socket.settimeout(timeout)
-            self.socket.sendall(request)
+            left = request.view()
+            while left:
+                left = left[self.socket.send(left) :]
         except TimeoutError as exc:
             raise httpx2.WriteTimeout(str(exc)) from exc
         except OSError as exc:

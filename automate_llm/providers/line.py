@@ -11,16 +11,17 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cache
-from typing import NamedTuple
 
 import httpx2
 
-from automate_llm.providers.connection import Connection, Headers, Server
+from automate_llm.providers.connection import Connection, Headers, Request, Server
 from automate_llm.providers.reader import Arrival
 
 MAX_ERROR_BYTES = 64_000
-_LINE = re.compile(rb"[\t\x20-\x7e\x80-\xff]+")
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _KEPT_ERROR_HEADERS = ("content-type", "retry-after", "retry-after-ms", "x-should-retry")
 
 
@@ -74,33 +75,36 @@ class Interruption:
             return
 
 
-class _Opening(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Opening:
     """What all requests of a line begin with, and how long each of its waits may be."""
 
     server: Server
-    head: bytes
+    head: bytes = field(repr=False)
     timeouts: Mapping[str, float | None]
 
     @classmethod
     def of(cls, request: httpx2.Request) -> "_Opening":
         url = request.url
         is_tls = url.scheme == "https"
-        lines = [b"%b %b HTTP/1.1" % (request.method.encode(), url.raw_path)]
-        lines += [
-            b"%b: %b" % (name, value)
-            for name, value in request.headers.raw
-            if name.lower() not in (b"content-length", b"transfer-encoding")
-        ]
-        if any(not _LINE.fullmatch(line) for line in lines):
-            raise httpx2.LocalProtocolError("a header holds a character that none may have")
         server = Server(
             url.raw_host.decode(), url.port or (443 if is_tls else 80), _tls() if is_tls else None
         )
-        timeouts = request.extensions.get("timeout", {})
-        return cls(server, b"".join(line + b"\r\n" for line in lines), timeouts)
+        return cls(server, b"".join(_lines(request)), request.extensions.get("timeout", {}))
 
-    def with_body(self, body: bytes) -> bytes:
-        return b"%bContent-Length: %d\r\n\r\n%b" % (self.head, len(body), body)
+    def with_body(self, body: bytes) -> Request:
+        return Request(self.head, b"Content-Length: %d\r\n\r\n" % len(body), body)
+
+
+def _lines(request: httpx2.Request) -> Iterator[bytes]:
+    """The request's line and its headers, but those that say how long its body is."""
+    yield b"%b %b HTTP/1.1\r\n" % (request.method.encode(), request.url.raw_path)
+    for name, value in request.headers.raw:
+        if name.lower() in (b"content-length", b"transfer-encoding"):
+            continue
+        if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)):
+            raise httpx2.LocalProtocolError("a header holds a character that none may have")
+        yield b"%b: %b\r\n" % (name, value)
 
 
 class Answer(httpx2.SyncByteStream):
@@ -247,4 +251,6 @@ def refusal(answer: Answer) -> httpx2.Response:
 def _tls() -> ssl.SSLContext:
     # One for the process, as it takes 20 ms to read the certificates. `SSL_CERT_FILE` counts:
     # an authority that the operator names is no proxy and no login.
-    return httpx2.create_ssl_context()
+    context = httpx2.create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context

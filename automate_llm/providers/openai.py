@@ -234,6 +234,7 @@ class OpenAIProvider:
     ) -> Iterator[str]:
         """As much of the answer as the process's reader can read; perhaps nothing."""
         if not (reader.IS_SUPPORTED and response.connection.in_body):
+            reader.reader.is_in()
             return
 
         def take(piece: bytes) -> bool:

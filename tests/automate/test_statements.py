@@ -9,11 +9,12 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, models, transaction
+from django.test.utils import isolate_apps
 from django.utils import timezone
 
 from automate.compiled import CompiledQuery, Place
-from automate.databases import short_transaction
+from automate.databases import named_places, named_values, short_transaction
 from automate.models import MCPServer, MCPTool
 from automate.statements import Plus, delete_rows, insert_rows, update_rows
 from chat.models import Conversation, DailyUsage, Turn, TurnEvent
@@ -297,3 +298,50 @@ def test_threads_write_one_after_the_other_and_what_is_done_on_commit_may_write(
     turn.refresh_from_db()
     assert (turn.events.count(), turn.attempt) == (12, 12)
     assert most == 1 or connection.vendor != "sqlite"
+
+
+class Negated(models.IntegerField):
+    """A field of a site's own, whose column holds something else."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        return None if value is None else -value
+
+    def from_db_value(self, value: Any, *_: Any) -> Any:
+        return None if value is None else -value
+
+
+@pytest.mark.django_db(transaction=True)
+@isolate_apps("automate")
+def test_fields_and_names_of_a_sites_own_are_respected() -> None:
+    class Kept(models.Model):  # noqa: DJ008
+        size = Negated()
+        name = models.CharField(max_length=20)
+
+        class Meta:
+            app_label = "automate"
+
+    with connection.schema_editor() as editor:
+        editor.create_model(Kept)
+    try:
+        insert_rows([Kept(size=5, name="100 %s")])
+        insert_rows([Kept(size=6, name="a"), Kept(size=7, name="b")])
+        update_rows(Kept, {"size": 6}, {"name": "%(p0)s"})
+
+        found = CompiledQuery(lambda: Kept.objects.filter(size=Place(Kept, "size"))).first(size=5)
+        assert (found.size, found.name) == (5, "100 %s")
+        assert [*Kept.objects.order_by("pk").values_list("size", "name")] == [
+            (5, "100 %s"),
+            (6, "%(p0)s"),
+            (7, "b"),
+        ]
+    finally:
+        with connection.schema_editor() as editor:
+            editor.delete_model(Kept)
+
+
+def test_only_places_of_a_statement_are_named() -> None:
+    sql = """SELECT "a%b" FROM t WHERE x = %s AND y LIKE '%%s%%' AND z = %s"""
+
+    named = named_places(sql) % {name: f":{name}" for name in named_values([1, 2])}
+
+    assert named == """SELECT "a%b" FROM t WHERE x = :p0 AND y LIKE '%s%' AND z = :p1"""

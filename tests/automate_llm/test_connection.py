@@ -1,5 +1,6 @@
 """One connection to a model's server: an answer is the same however it comes, and never half."""
 
+import gc
 import socket
 import threading
 from collections.abc import Iterator
@@ -7,15 +8,17 @@ from dataclasses import dataclass, field
 
 import httpx2
 import pytest
+from httptools import HttpResponseParser
 from hypothesis import given
 from hypothesis import strategies as st
 
 from automate_llm.providers import connection as module
-from automate_llm.providers.connection import Connection, Server
+from automate_llm.providers.connection import Connection, Request, Server
 from automate_llm.providers.crowd import FEW_STREAMS, LONGEST_PAUSE, Crowd
 from tests.servers.raw import head
 
 CHUNKED = head(headers={"Transfer-Encoding": "chunked"})
+WHOLE = head(headers={"Content-Length": "2"}) + b"{}"
 SOON = 5
 
 
@@ -40,7 +43,7 @@ class Line:
     def __post_init__(self) -> None:
         ours, self.theirs = socket.socketpair()
         self.ours = Connection(ours, Ways())
-        self.ours.send(b"anything", SOON)
+        self.ours.send(Request(b"anything"), SOON)
 
     def whole(self) -> bytes:
         """The status aside, all that is read."""
@@ -124,9 +127,14 @@ def test_the_start_of_a_large_chunk_does_not_wait_for_its_end(line: Line) -> Non
         CHUNKED + b"5;name=value\r\nhello\r\n0\r\nTrailer: x\r\n\r\n",
         CHUNKED + b"5  \r\nhello\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello",
+        b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.1 103 Early Hints\r\nConnection: close\r\n\r\n"
+        + head(headers={"Content-Length": "5"})
+        + b"hello",
     ],
     ids=["counted", "after interim answers", "with an extension and a trailer"]
-    + ["with a padded size", "with bare line feeds"],
+    + ["with a padded size", "with bare line feeds", "with a folded header"]
+    + ["after an interim one that would close"],
 )
 def test_after_a_whole_answer_the_connection_can_be_used_again(line: Line, wire: bytes) -> None:
     for _ in range(2):
@@ -134,7 +142,7 @@ def test_after_a_whole_answer_the_connection_can_be_used_again(line: Line, wire:
         assert line.whole() == b"hello"
         line.ours.done()
         assert line.ours.is_usable
-        line.ours.send(b"anything", SOON)
+        line.ours.send(Request(b"anything"), SOON)
 
 
 def test_a_body_that_ends_with_the_connection_is_read_to_its_end(line: Line) -> None:
@@ -153,13 +161,20 @@ def test_a_body_that_ends_with_the_connection_is_read_to_its_end(line: Line) -> 
         head(headers={"Content-Length": "2", "Connection": "close"}) + b"{}",
         b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}",
         head(headers={"Content-Length": "2"}) + b"{}" + head(),
+        head(headers={"Content-Length": "2"}) + b"{}" + head("408 No", {"Content-Length": "0"}),
+        head(headers={"Content-Length": "2"})
+        + b"{}"
+        + head(headers={"Content-Length": "2"})
+        + b"[]",
         head(headers={"Content-Length": "2"}) + b"{}!",
     ],
-    ids=["close", "an old version", "an answer too many", "a byte too many"],
+    ids=["close", "an old version", "an answer too many", "a refusal too many"]
+    + ["a body too many", "a byte too many"],
 )
 def test_a_connection_that_may_not_be_used_again_is_closed(line: Line, wire: bytes) -> None:
     line.theirs.sendall(wire)
 
+    assert line.ours.head(SOON)[0] == 200
     assert line.whole() == b"{}"
     line.ours.done()
     assert line.ours.socket.fileno() == -1
@@ -208,7 +223,9 @@ def test_a_connection_that_nobody_used_for_long_is_not_used_again(
         head(headers={"Content-Length": "2", "Transfer-Encoding": "chunked"}),
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+        b"HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 20_000,
+        CHUNKED + b"5\r\nhello\r\n0\r\nX: " + b"y" * 100_000,
         head(headers={"Content-Length": "9"}) + b"hel",
         CHUNKED + b"5\r\nhel",
         CHUNKED + b"-5\r\nhello\r\n",
@@ -216,7 +233,16 @@ def test_a_connection_that_nobody_used_for_long_is_not_used_again(
         CHUNKED + b"x" * 400,
     ],
     ids=["nothing", "half a status", "no HTTP", "two lengths", "lengths that differ", "upgrade"]
-    + ["endless head", "cut", "cut chunk", "negative chunk", "no hexadecimal", "no chunk"],
+    + [
+        "no such status",
+        "endless head",
+        "endless trailer",
+        "cut",
+        "cut chunk",
+        "negative chunk",
+        "no hexadecimal",
+        "no chunk",
+    ],
 )
 def test_a_broken_answer_is_an_error_and_no_end(line: Line, wire: bytes) -> None:
     def send() -> None:
@@ -241,6 +267,25 @@ def test_what_came_before_the_break_is_still_read(line: Line) -> None:
     assert line.ours.read_now() in ((b"hello", False), (b"", False))
     with pytest.raises(httpx2.RemoteProtocolError):
         line.ours.read(SOON)
+
+
+def test_a_parser_that_is_done_with_is_freed_at_once(line: Line) -> None:
+    def parsers() -> int:
+        return sum(type(each) is HttpResponseParser for each in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = parsers()
+        for _ in range(5):
+            line.theirs.sendall(head(headers={"Content-Length": "0"}))
+            line.whole()
+            line.ours.done()
+            line.ours.send(Request(b"anything"), SOON)
+            Connection(line.ours.socket, Ways())
+        assert parsers() == before
+    finally:
+        gc.enable()
 
 
 def test_a_silent_server_is_waited_for_as_long_as_said(line: Line) -> None:

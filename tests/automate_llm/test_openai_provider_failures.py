@@ -318,3 +318,23 @@ def test_a_server_that_refuses_before_it_has_read_all_is_heard(raw_server, is_fi
             provider.answer(ModelRequest(long), Cancellation(), lambda text: None)
     finally:
         provider.close()
+
+
+@pytest.mark.parametrize("answers", [0, 1], ids=["first request", "a later one"])
+def test_no_variable_of_a_frame_shows_the_key(answers):
+    """Sentry, and Django's page of an error, show what stands in them."""
+    hangs_up = threading.Event()
+    hangs_up.set()
+    with asking(text("Hi"), api_key=KEY, max_retries=0) as ask:
+        for _ in range(answers):
+            ask.answer()
+        ask.model.say(silence(hangs_up))
+        error = failure(ask)
+    seen = set()
+    while error is not None:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if "automate_llm" in (name := frame.f_code.co_filename) and "tests" not in name:
+                seen.add(os.path.basename(name))
+                assert KEY not in repr(frame.f_locals)
+        error = error.__context__
+    assert {"line.py", "connection.py"} <= seen

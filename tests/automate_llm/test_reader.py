@@ -299,6 +299,22 @@ def test_answers_that_are_errors_stop_nobody_in_line(pool, monkeypatch):
         assert [*answers] == [f"Hi {n}" if n % 2 == 0 else "refused" for n in range(8)]
 
 
+def test_an_answer_that_comes_whole_with_its_head_lets_the_next_one_in(raw_server, monkeypatch):
+    said_so = threading.Semaphore(0)
+    monkeypatch.setattr(reader.reader, "is_in", said_so.release)
+    body = http_chunk(said("Hi") + event("[DONE]")) + http_chunk(b"")
+
+    def script(connection):
+        while True:
+            connection.read_request()
+            connection.send(HEAD + body)
+
+    with Asker(f"{raw_server(script).url}/v1") as ask:
+        for _ in range(5):
+            assert ask.answer().text == "Hi"
+            assert said_so.acquire(timeout=SOON)
+
+
 def test_the_thread_ends_when_nothing_streams_any_more(monkeypatch):
     monkeypatch.setattr(reader, "IDLE_SECONDS", 0.01)
     with ScriptedModel(text("Hi")) as model, Asker(model.base_url) as ask:
@@ -322,7 +338,7 @@ def test_where_the_system_cannot_do_it_the_waiting_thread_reads(monkeypatch):
 def test_a_forked_child_reads_its_own_answers_and_leaves_the_parents_alone():
     code = """
 import os, socket, threading
-from automate_llm.providers.connection import Connection
+from automate_llm.providers.connection import Connection, Request
 from automate_llm.providers.reader import Reading
 
 class Answer:
@@ -330,7 +346,7 @@ class Answer:
         ours, self.server = socket.socketpair()
         self.server.sendall(b"HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n")
         self.connection = Connection(ours, None)
-        self.connection.send(b"anything", 5)
+        self.connection.send(Request(b"anything"), 5)
         self.connection.head(5)
         self.taken = threading.Event()
 
