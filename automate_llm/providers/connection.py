@@ -18,10 +18,11 @@ KEPT_SECONDS = 60.0
 """How long a connection that nobody uses may be used again."""
 
 MAX_HEAD_BYTES = 65_536
+FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+"""The headers that say where a body ends."""
 
 _READ_BYTES = 16_384
 _NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -79,7 +80,7 @@ class _Answer(HeadParser):
         """Take these bytes; none means that the connection has ended."""
         if data:
             self._parse(data)
-        elif self.has_head and _FRAMING.isdisjoint(name for name, _ in self.headers):
+        elif self.has_head and FRAMING.isdisjoint(name for name, _ in self.headers):
             self.is_over = True
         else:
             self.problem = "the connection ended before the answer did"

@@ -16,12 +16,11 @@ from functools import cache
 
 import httpx2
 
-from automate_llm.providers.connection import Connection, Headers, Request, Server
+from automate_llm.providers.connection import FRAMING, Connection, Headers, Request, Server
 from automate_llm.providers.reader import Arrival
 
 MAX_ERROR_BYTES = 64_000
-_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_LINE = re.compile(rb"[\t\x20-\x7e\x80-\xff]+")
 _KEPT_ERROR_HEADERS = ("content-type", "retry-after", "retry-after-ms", "x-should-retry")
 
 
@@ -100,11 +99,11 @@ def _lines(request: httpx2.Request) -> Iterator[bytes]:
     """The request's line and its headers, but those that say how long its body is."""
     yield b"%b %b HTTP/1.1\r\n" % (request.method.encode(), request.url.raw_path)
     for name, value in request.headers.raw:
-        if name.lower() in (b"content-length", b"transfer-encoding"):
+        if name.lower() in FRAMING:
             continue
-        if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)):
+        if not _LINE.fullmatch(line := b"%b: %b" % (name, value)):
             raise httpx2.LocalProtocolError("a header holds a character that none may have")
-        yield b"%b: %b\r\n" % (name, value)
+        yield line + b"\r\n"
 
 
 class Answer(httpx2.SyncByteStream):

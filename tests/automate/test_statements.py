@@ -312,7 +312,7 @@ class Negated(models.IntegerField):
 
 @pytest.mark.django_db(transaction=True)
 @isolate_apps("automate")
-def test_fields_and_names_of_a_sites_own_are_respected() -> None:
+def test_a_field_of_a_sites_own_prepares_its_values() -> None:
     class Kept(models.Model):  # noqa: DJ008
         size = Negated()
         name = models.CharField(max_length=20)
