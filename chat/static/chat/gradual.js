@@ -1,7 +1,7 @@
 // Long tables and lists of an answer: a browser takes long to lay out a thousand rows at once, so
 // they come into the page over several frames.
 
-const ELEMENTS_AT_ONCE = 500;
+const ELEMENTS_AT_ONCE = 150;
 
 const wholes = new WeakMap();
 
