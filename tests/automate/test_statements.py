@@ -313,7 +313,7 @@ class Negated(models.IntegerField):
 @pytest.mark.django_db(transaction=True)
 @isolate_apps("automate")
 def test_a_field_of_a_sites_own_prepares_its_values() -> None:
-    class Kept(models.Model):  # noqa: DJ008
+    class Kept(models.Model):  # noqa: DJ008  nobody reads it as text
         size = Negated()
         name = models.CharField(max_length=20)
 
