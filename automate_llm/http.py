@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from requests.adapters import HTTPAdapter
 from requests.models import PreparedRequest, Response
 from requests.structures import CaseInsensitiveDict
+from urllib3.connectionpool import ConnectionPool
 from urllib3.exceptions import DecodeError, HTTPError
 from urllib3.poolmanager import PoolManager
 from urllib3.response import BaseHTTPResponse
@@ -42,6 +43,7 @@ _END_SECONDS = 0.05
 _END_PIECES = 8
 _POOLS = 256
 _CONNECTIONS_OF_A_POOL = 32
+_ADDRESSES = 16
 
 # `requests` has errors of its own, all of them `OSError`; a `ValueError` is its word for a bad URL.
 _NETWORK_ERRORS = (HTTPError, HTTPException, OSError, ValueError)
@@ -199,6 +201,7 @@ class _Adapter(HTTPAdapter):
 
     def __init__(self, private_hosts: frozenset[str] | None) -> None:
         self._private_hosts = private_hosts
+        self._pools: dict[str, Any] = {}
         super().__init__(pool_maxsize=_CONNECTIONS_OF_A_POOL)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -206,6 +209,20 @@ class _Adapter(HTTPAdapter):
             num_pools=4, maxsize=_CONNECTIONS_OF_A_POOL, block=False, ssl_context=_tls()
         )
         self.poolmanager.pool_classes_by_scheme = pool_classes(self._private_hosts)
+
+    def get_connection_with_tls_context(
+        self, request: PreparedRequest, *args: Any, **kwargs: Any
+    ) -> ConnectionPool:
+        """The pool for this address, looked up once: urllib3 hashes a long key each time."""
+        url = request.url or ""
+        found = self._pools.get(url)
+        # One is closed where it has to make room for another host's.
+        if found is None or found.pool is None:
+            found = super().get_connection_with_tls_context(request, *args, **kwargs)
+            if len(self._pools) >= _ADDRESSES:
+                self._pools.clear()
+            self._pools[url] = found
+        return found
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Nothing to do: the pool's own context verifies, always."""
