@@ -5,16 +5,16 @@ where a turn asks the same again and again, that is most of its CPU. The rows ar
 own iterables, so that they are what the queryset itself would have given.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from django.db import connections, router
 from django.db.models import Expression, Model, QuerySet
 from django.db.models.query import ModelIterable
 from django.db.models.sql.compiler import SQLCompiler
 
-from .databases import named_places, named_values
+from .sql import Statement
 
 Row = TypeVar("Row")
 
@@ -46,10 +46,11 @@ class Place(Expression):
 class _Compiled:
     """A queryset's SQL, and the compiler that knows what its columns are."""
 
+    queryset: "QuerySet[Any, Any]"
     compiler: Any
-    sql: str
-    parameters: Mapping[str, Any]
-    has_instances: bool
+    statement: Statement
+    parameters: Sequence[Any]
+    converters: Sequence[tuple[int, Sequence[Callable[..., Any]], Any]]
 
     @classmethod
     def of(cls, queryset: "QuerySet[Any, Any]") -> "_Compiled":
@@ -61,38 +62,59 @@ class _Compiled:
             )
             sql, parameters = compiler.as_sql()
             fields = [selected[0] for selected in compiler.select[: compiler.col_count]]
-            converters = compiler.get_converters(fields)
-            compiler.get_converters = lambda fields: converters
             return cls(
+                queryset=queryset,
                 compiler=compiler,
-                sql=named_places(sql),
-                parameters=named_values(parameters),
-                has_instances=issubclass(queryset._iterable_class, ModelIterable),
+                statement=Statement(sql),
+                parameters=parameters,
+                converters=[
+                    (place, *how) for place, how in compiler.get_converters(fields).items()
+                ],
             )
         finally:
             connection.close()
 
-    def on(self, connection: Any, given: Mapping[str, Any]) -> Any:
-        """The compiler as if it had just been made for this connection and these values."""
-        values = {
-            name: each.value(given, connection) if isinstance(each, Place) else each
-            for name, each in self.parameters.items()
-        }
-        compiler = object.__new__(type(self.compiler))
-        compiler.__dict__ |= self.compiler.__dict__
-        compiler.connection = connection
-        compiler.as_sql = lambda: (self.sql, values)
-        return compiler
+    def rows(self, given: Mapping[str, Any]) -> list[Any]:
+        """What the database answers to these values."""
+        connection = connections[self.queryset.db]
+        values = [
+            each.value(given, connection) if isinstance(each, Place) else each
+            for each in self.parameters
+        ]
+        rows = self.statement.rows(connection, values)
+        if self.converters:
+            rows = [self._converted(row, connection) for row in rows]
+        if not issubclass(self.queryset._iterable_class, ModelIterable):
+            return rows
+        query: Any = _Query(self.compiler, rows)
+        model, using = self.queryset.model, self.queryset.db
+        return list(ModelIterable(QuerySet(model, query=query, using=using)))
+
+    def _converted(self, row: Sequence[Any], connection: Any) -> tuple[Any, ...]:
+        values = list(row)
+        for place, functions, expression in self.converters:
+            for convert in functions:
+                values[place] = convert(values[place], expression, connection)
+        return tuple(values)
 
 
-@dataclass(frozen=True, slots=True)
 class _Query:
-    """Stands where a queryset has its query."""
+    """Stands where a queryset has its query, and that one its compiler: the rows are there."""
 
-    compiler: Any
+    def __init__(self, compiler: Any, rows: list[Any]) -> None:
+        self.select = compiler.select
+        self.klass_info = compiler.klass_info
+        self.annotation_col_map = compiler.annotation_col_map
+        self._rows = rows
 
-    def get_compiler(self, using: str) -> Any:
-        return self.compiler
+    def get_compiler(self, using: str) -> Self:
+        return self
+
+    def execute_sql(self, **_: Any) -> list[Any]:
+        return self._rows
+
+    def results_iter(self, rows: list[Any]) -> list[Any]:
+        return rows
 
 
 class CompiledQuery(Generic[Row]):
@@ -115,11 +137,7 @@ class CompiledQuery(Generic[Row]):
         compiled = self._compiled.get(alias)
         if compiled is None:
             compiled = self._compiled[alias] = _Compiled.of(self._build().using(alias))
-        compiler = compiled.on(connections[alias], given)
-        if not compiled.has_instances:
-            return list(compiler.results_iter(tuple_expected=True))
-        query: Any = _Query(compiler)
-        return list(ModelIterable(QuerySet(self._model, query=query, using=alias)))
+        return compiled.rows(given)
 
     def first(self, *, using: str | None = None, **given: Any) -> Row | None:
         """The first of the rows; nothing where there is none."""

@@ -1,18 +1,13 @@
 """The database: from threads that are not there for it, from many at once, in long statements."""
 
 import os
-import re
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from itertools import count
 from sqlite3 import SQLITE_LIMIT_VARIABLE_NUMBER
-from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-
-_PERCENT = re.compile(r"%[s%]?")
 
 # What is done on commit still holds it, and may write.
 _line = threading.RLock()
@@ -61,25 +56,6 @@ def short_transaction() -> Iterator[None]:
     """`transaction.atomic` for the writes of a turn, which waits for nothing but the database."""
     with in_line(connections[DEFAULT_DB_ALIAS]), transaction.atomic():
         yield
-
-
-def named_places(sql: str) -> str:
-    """This statement with its places named, for `named_values`.
-
-    For SQLite Django writes each statement anew, each time that it runs. Names are written in at
-    once; places without are searched for, in 60 µs where one names fifty columns.
-    """
-    numbers = count()
-
-    def named(found: re.Match[str]) -> str:
-        return f"%(p{next(numbers)})s" if found[0] == "%s" else "%%"
-
-    return _PERCENT.sub(named, sql)
-
-
-def named_values(values: Iterable[Any]) -> dict[str, Any]:
-    """Values for the places that `named_places` has named, in their order."""
-    return {f"p{number}": value for number, value in enumerate(values)}
 
 
 def _after_fork() -> None:

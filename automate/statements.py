@@ -5,18 +5,22 @@ which takes several times what running it does. Django's signals, `save` and `au
 of it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import chain
 from sqlite3 import SQLITE_LIMIT_VARIABLE_NUMBER
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.db import connections, models, router
 from django.db.models.constants import OnConflict
 
-from .databases import in_line, named_places, named_values
+from .databases import in_line
 from .fields import ExactCharField
+from .sql import Statement
 
 Model = type[models.Model]
 Shape = tuple[tuple[str, int], ...]
@@ -68,12 +72,13 @@ def insert_rows(
         return
     model = type(rows[0])
     alias = using or router.db_for_write(model)
-    columns = _inserted(model, connections[alias].vendor)
+    connection: Any = connections[alias]
+    columns = _inserted(model, connection.vendor)
     wants_keys = _is_automatic(model._meta.pk) and not ignores_conflicts
-    at_once = _rows_at_once(connections[alias], len(columns), wants_keys)
+    at_once = 1 if len(rows) == 1 else _rows_at_once(connection, len(columns), wants_keys)
     for start in range(0, len(rows), at_once):
         batch = rows[start : start + at_once]
-        keys = _insert_batch(model, alias, batch, columns, wants_keys, ignores_conflicts)
+        keys = _insert_batch(model, connection, batch, columns, wants_keys, ignores_conflicts)
         for row, key in zip(batch, keys, strict=bool(keys)):
             row.pk = key
             row._state.adding, row._state.db = False, alias
@@ -91,10 +96,16 @@ class _Condition:
 
 
 class _Column(NamedTuple):
-    """Where a value goes: the field that prepares it, and the type that needs no preparation."""
+    """Where a value goes: the field that prepares it, and the type that needs no preparation.
+
+    Values of the type `known` are prepared by `short`, which comes to the same as the field sooner,
+    or to nothing.
+    """
 
     field: Any
     plain: type | None
+    known: type | None
+    short: Callable[[Any, Any], Any]
     takes_null: bool
 
     @classmethod
@@ -105,12 +116,16 @@ class _Column(NamedTuple):
         plain = _PLAIN.get(type(field))
         if type(field) in _NUMBERS and vendor in ("mysql", "sqlite"):
             plain = int
-        return cls(field, plain, takes_null)
+        known, short = _SHORT.get((vendor, type(field)), (None, _nothing))
+        return cls(field, plain, known, short, takes_null)
 
     def prepared(self, value: Any, connection: Any) -> Any:
         """What the database is sent for it."""
-        if type(value) is self.plain or (value is None and self.takes_null):
+        kind = type(value)
+        if kind is self.plain or (value is None and self.takes_null):
             return value
+        if kind is self.known and (sent := self.short(value, connection)) is not None:
+            return sent
         return self.field.get_db_prep_save(value, connection)
 
 
@@ -138,12 +153,33 @@ _NUMBERS = (
 """What goes unchanged to every database but PostgreSQL, which has a type for each of them."""
 
 
-def _executed(model: Model, alias: str, sql: str, values: Iterable[tuple[str, Any]]) -> int:
+def _nothing(value: Any, connection: Any) -> None:
+    return None
+
+
+def _hex(value: UUID, connection: Any) -> str:
+    return value.hex
+
+
+def _utc_text(value: datetime, connection: Any) -> str | None:
+    if value.tzinfo is UTC and connection.timezone is UTC:
+        return str(value.replace(tzinfo=None))
+    return None
+
+
+_SHORT: Mapping[tuple[str, type], tuple[type, Callable[[Any, Any], Any]]] = {
+    ("sqlite", models.DateTimeField): (datetime, _utc_text),
+    ("sqlite", models.UUIDField): (UUID, _hex),
+}
+
+
+def _executed(
+    model: Model, alias: str, statement: Statement, values: Iterable[tuple[str, Any]]
+) -> int:
     connection = connections[alias]
     columns = _columns(model, connection.vendor)
     sent = [columns[name].prepared(_bare(value), connection) for name, value in values]
-    with in_line(connection), connection.cursor() as cursor:
-        cursor.execute(sql, named_values(sent))
+    with in_line(connection), closing(statement.run(connection, sent)) as cursor:
         return int(cursor.rowcount)
 
 
@@ -153,19 +189,16 @@ def _bare(value: Any) -> Any:
 
 def _insert_batch(
     model: Model,
-    alias: str,
+    connection: Any,
     rows: Sequence[models.Model],
     columns: Sequence[tuple[str, _Column]],
     wants_keys: bool,
     ignores_conflicts: bool,
 ) -> list[Any]:
     """The keys of the rows, as far as they are known now."""
-    connection: Any = connections[alias]
-    sent: Any
     if len(rows) == 1:
-        sent = named_values(
-            column.prepared(getattr(rows[0], name), connection) for name, column in columns
-        )
+        row = rows[0]
+        sent = [column.prepared(getattr(row, name), connection) for name, column in columns]
     else:
         each = [
             _column_values(column, [getattr(row, name) for row in rows], connection)
@@ -173,8 +206,8 @@ def _insert_batch(
         ]
         sent = [*chain.from_iterable(zip(*each, strict=True))]
     returns_keys = wants_keys and connection.features.can_return_rows_from_bulk_insert
-    with in_line(connection), connection.cursor() as cursor:
-        cursor.execute(_insert(model, alias, len(rows), returns_keys, ignores_conflicts), sent)
+    statement = _insert(model, connection.alias, len(rows), returns_keys, ignores_conflicts)
+    with in_line(connection), closing(statement.run(connection, sent)) as cursor:
         if returns_keys:
             return [found[0] for found in cursor.fetchall()]
         if wants_keys:
@@ -209,26 +242,28 @@ def _rows_at_once(connection: Any, columns: int, wants_keys: bool) -> int:
 
 
 @lru_cache(maxsize=512)
-def _update(model: Model, alias: str, changes: tuple[tuple[str, bool], ...], where: Shape) -> str:
+def _update(
+    model: Model, alias: str, changes: tuple[tuple[str, bool], ...], where: Shape
+) -> Statement:
     parts = []
     for name, is_added in changes:
         column = _column(model, alias, name)
         parts.append(f"{column} = {column} + %s" if is_added else f"{column} = %s")
     table = _table(model, alias)
     sql = f"UPDATE {table} SET {', '.join(parts)}{_where(model, alias, where)}"  # noqa: S608
-    return named_places(sql)
+    return Statement(sql)
 
 
 @lru_cache(maxsize=512)
-def _delete(model: Model, alias: str, where: Shape) -> str:
+def _delete(model: Model, alias: str, where: Shape) -> Statement:
     sql = f"DELETE FROM {_table(model, alias)}{_where(model, alias, where)}"  # noqa: S608
-    return named_places(sql)
+    return Statement(sql)
 
 
 @lru_cache(maxsize=512)
 def _insert(
     model: Model, alias: str, rows: int, returns_keys: bool, ignores_conflicts: bool
-) -> str:
+) -> Statement:
     operations = connections[alias].ops
     fields = [field for field in model._meta.concrete_fields if not _is_automatic(field)]
     columns = ", ".join(_column(model, alias, field.attname) for field in fields)
@@ -240,7 +275,7 @@ def _insert(
         key: Any = model._meta.pk
         ending = f"RETURNING {_column(model, alias, key.attname)}"
     sql = f"{verb} {_table(model, alias)} ({columns}) VALUES {places} {ending}"
-    return named_places(sql) if rows == 1 else sql
+    return Statement(sql)
 
 
 def _where(model: Model, alias: str, where: Shape) -> str:

@@ -7,6 +7,7 @@ at them.
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, Self
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from django.db.models import Max
 
 from automate.compiled import CompiledQuery, Place
 from automate.databases import in_line, short_transaction
+from automate.sql import Statement
 from automate.statements import delete_rows, insert_rows
 
 from .connections import lasting
@@ -131,10 +133,16 @@ def _insert_as_document(
     """
     turn = TurnEvent._meta.get_field("turn")
     rows = [(str(turn.get_db_prep_value(each.turn_id, connection)), *each[1:]) for each in events]
-    table = connection.ops.quote_name(TurnEvent._meta.db_table)
+    statement = _insert_statement(connection.alias, rows_of, again)
+    with in_line(connection):
+        statement.run(connection, [json.dumps(rows)]).close()
+
+
+@lru_cache(maxsize=64)
+def _insert_statement(alias: str, rows_of: str, again: bool) -> Statement:
+    table = connections[alias].ops.quote_name(TurnEvent._meta.db_table)
     sql = f"INSERT INTO {table} (turn_id, seq, kind, data) {rows_of}"
-    with in_line(connection), connection.cursor() as cursor:
-        cursor.execute(sql + " ON CONFLICT DO NOTHING" * again, [json.dumps(rows)])
+    return Statement(sql + " ON CONFLICT DO NOTHING" * again)
 
 
 class LogLine(NamedTuple):

@@ -3,9 +3,10 @@
 import gc
 import threading
 import weakref
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -14,7 +15,7 @@ from django.test.utils import isolate_apps
 from django.utils import timezone
 
 from automate.compiled import CompiledQuery, Place
-from automate.databases import named_places, named_values, short_transaction
+from automate.databases import short_transaction
 from automate.models import MCPServer, MCPTool
 from automate.statements import Plus, delete_rows, insert_rows, update_rows
 from chat.models import Conversation, DailyUsage, Turn, TurnEvent
@@ -339,9 +340,27 @@ def test_a_field_of_a_sites_own_prepares_its_values() -> None:
             editor.delete_model(Kept)
 
 
-def test_only_places_of_a_statement_are_named() -> None:
-    sql = """SELECT "a%b" FROM t WHERE x = %s AND y LIKE '%%s%%' AND z = %s"""
+@pytest.mark.parametrize("zone", [UTC, ZoneInfo("UTC"), ZoneInfo("Asia/Kolkata")])
+@pytest.mark.parametrize("own", [None, "Europe/Berlin"])
+def test_times_are_stored_as_the_orm_stores_them(zone, own, monkeypatch) -> None:
+    if connection.vendor != "postgresql":  # whose zone is told to the server at the start
+        monkeypatch.setitem(connection.settings_dict, "TIME_ZONE", own)
+        monkeypatch.setattr(connection, "timezone", ZoneInfo(own) if own else UTC)
+    server = a_server()
+    for moment in (
+        datetime(2026, 3, 29, 1, 30, 0, 5, tzinfo=zone),
+        datetime(2026, 3, 29, 1, 30, tzinfo=zone),
+    ):
+        stored = []
+        update_rows(MCPServer, {"id": server.pk}, {"due_at": moment})
+        stored.append(as_stored(server))
+        MCPServer.objects.filter(pk=server.pk).update(due_at=moment)
+        stored.append(as_stored(server))
 
-    named = named_places(sql) % {name: f":{name}" for name in named_values([1, 2])}
+        assert stored[0] == stored[1]
 
-    assert named == """SELECT "a%b" FROM t WHERE x = :p0 AND y LIKE '%s%' AND z = :p1"""
+
+def as_stored(server: MCPServer) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT due_at FROM automate_mcpserver WHERE id = %s", [server.pk])
+        return cursor.fetchone()

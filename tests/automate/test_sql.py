@@ -1,0 +1,104 @@
+"""Statements that are written once: the same to every database, and to whoever looks on."""
+
+import threading
+
+import pytest
+from django.db import DatabaseError, IntegrityError, ProgrammingError, connection, transaction
+from django.db.backends.utils import CursorWrapper
+from django.db.transaction import TransactionManagementError
+from django.test.utils import CaptureQueriesContext
+
+from automate.sql import Statement
+
+pytestmark = pytest.mark.django_db
+
+INSERT = Statement("INSERT INTO django_content_type (id, app_label, model) VALUES (%s, '100%', %s)")
+
+
+def test_a_per_cent_sign_is_itself_and_values_stay_values() -> None:
+    statement = Statement("SELECT '5%', '6%%', %s, %s WHERE 'a%b' LIKE %s")
+
+    found = statement.rows(connection, ["%s", "?%(p)s", "a%"])
+
+    assert found == [("5%", "6%", "%s", "?%(p)s")]
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1 FROM nowhere", "SELEKT"])
+def test_what_the_database_refuses_is_an_error_of_djangos(sql) -> None:
+    with pytest.raises(DatabaseError) as caught, transaction.atomic():
+        Statement(sql).rows(connection, [])
+    assert caught.value.__cause__ is not None
+
+
+def test_a_key_that_is_there_already_is_an_integrity_error() -> None:
+    INSERT.run(connection, [77_001, "a"]).close()
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        INSERT.run(connection, [77_001, "b"])
+
+
+def test_a_wrong_number_of_values_is_refused() -> None:
+    with pytest.raises((ProgrammingError, TypeError)), transaction.atomic():
+        INSERT.run(connection, [77_002])
+
+
+def test_nothing_runs_in_a_transaction_that_is_broken() -> None:
+    with transaction.atomic():
+        transaction.set_rollback(True)
+        with pytest.raises(TransactionManagementError):
+            INSERT.run(connection, [77_003, "a"])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_another_threads_connection_is_refused() -> None:
+    errors = []
+    own = connection._connections[connection._alias]
+
+    def use() -> None:
+        try:
+            Statement("SELECT 1").rows(own, [])
+        except DatabaseError as exc:
+            errors.append(exc)
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+
+    assert "same thread" in str(errors[0])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_is_made_where_there_is_none() -> None:
+    connection.close()
+
+    assert Statement("SELECT 1").rows(connection, []) == [(1,)]
+
+
+def test_wrappers_and_the_log_of_queries_see_each_statement() -> None:
+    seen = []
+
+    def look(execute, sql, values, many, context):
+        seen.append((sql, list(values)))
+        return execute(sql, values, many, context)
+
+    with connection.execute_wrapper(look):
+        assert Statement("SELECT %s").rows(connection, ["a"]) == [("a",)]
+    with CaptureQueriesContext(connection) as log:
+        assert Statement("SELECT %s").rows(connection, ["b"]) == [("b",)]
+
+    assert seen == [("SELECT %s", ["a"])]
+    assert len(log) == 1
+
+
+def test_only_sqlite_is_asked_past_djangos_cursors(monkeypatch) -> None:
+    asked = []
+    execute = CursorWrapper.execute
+
+    def count(self, sql, params=None):
+        asked.append(sql)
+        return execute(self, sql, params)
+
+    monkeypatch.setattr(CursorWrapper, "execute", count)
+
+    assert Statement("SELECT 1").rows(connection, []) == [(1,)]
+    assert bool(asked) == (connection.vendor != "sqlite")
