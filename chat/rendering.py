@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from functools import lru_cache
+from itertools import takewhile
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -62,9 +63,10 @@ _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\
 _ALIGNMENTS = {f"text-align:{side}": f"align-{side}" for side in ("left", "center", "right")}
 _FORMATTER: HtmlFormatter[str] = HtmlFormatter(nowrap=True)
 
+_MANY_COLUMNS = {4: "columns-4", 6: "columns-6"}
 _SIDED = {"blockquote_open", "bullet_list_open", "ordered_list_open", "table_open"}
 _CLASSES = {
-    "div": {"code-block", "table-scroll", "plain"},
+    "div": {"code-block", "table-scroll", *_MANY_COLUMNS.values(), "plain"},
     "span": {"code-language", "link-host", *filter(None, STANDARD_TYPES.values())},
     "th": set(_ALIGNMENTS.values()),
     "td": set(_ALIGNMENTS.values()),
@@ -243,8 +245,12 @@ class _Renderer(RendererHTML):
     def table_open(
         self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: MutableMapping[str, Any]
     ) -> str:
+        kinds = (tokens[place].type for place in range(idx, len(tokens)))
+        columns = sum(kind == "th_open" for kind in takewhile("thead_close".__ne__, kinds))
+        # For the style sheet: with `:has()` a browser goes through all cells for each new row.
+        many = "".join(f" {name}" for least, name in _MANY_COLUMNS.items() if columns >= least)
         attributes = self.renderAttrs(tokens[idx])
-        return f'<div class="table-scroll" tabindex="0"><table{attributes}>'
+        return f'<div class="table-scroll{many}" tabindex="0"><table{attributes}>'
 
     def table_close(
         self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: MutableMapping[str, Any]

@@ -99,6 +99,18 @@ def test_tables_are_aligned_without_styles() -> None:
     assert "style=" not in html
 
 
+@pytest.mark.parametrize(
+    ("columns", "classes"),
+    [(3, ""), (4, " columns-4"), (5, " columns-4"), (6, " columns-4 columns-6")],
+)
+def test_a_table_says_that_it_has_many_columns(columns: int, classes: str) -> None:
+    rows = [["a"] * columns, ["-"] * columns, *[["1"] * (columns + 3)] * 2]
+    html = render_markdown("\n".join(f"| {' | '.join(row)} |" for row in rows))
+
+    assert html.startswith(f'<div class="table-scroll{classes}" tabindex="0"><table')
+    assert "</table></div>" in html
+
+
 def test_a_model_cannot_use_the_classes_of_the_page() -> None:
     html = render_markdown('<p class="error">x</p>\n\n```error\nx\n```')
 
