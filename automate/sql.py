@@ -8,6 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from django.db.backends.sqlite3.base import DatabaseWrapper as SQLite
+
 _PERCENT = re.compile(r"%[s%]?")
 
 
@@ -23,17 +25,14 @@ class Statement:
     def run(self, connection: Any, values: Sequence[Any]) -> Any:
         """The cursor that has run it, which the caller closes.
 
-        SQLite is asked past Django's cursors, unless somebody looks on: a wrapper of statements, or
-        the log of queries that `DEBUG` keeps.
+        SQLite is asked past Django's cursors, unless somebody looks on: a wrapper of statements,
+        the log of queries that `DEBUG` keeps, or a backend that is built on Django's.
 
         Raises:
             django.db.Error: in one of its forms, as from Django's own cursor.
         """
-        if (
-            connection.vendor != "sqlite"
-            or connection.execute_wrappers
-            or connection.queries_logged
-        ):
+        is_plain = type(connection) is SQLite and not connection.execute_wrappers
+        if not is_plain or connection.queries_logged:
             cursor = connection.cursor()
             try:
                 cursor.execute(self._for_django, values)

@@ -3,7 +3,15 @@
 import threading
 
 import pytest
-from django.db import DatabaseError, IntegrityError, ProgrammingError, connection, transaction
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    DatabaseError,
+    IntegrityError,
+    ProgrammingError,
+    connections,
+    transaction,
+)
+from django.db.backends.sqlite3.base import DatabaseWrapper as SQLite
 from django.db.backends.utils import CursorWrapper
 from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
@@ -11,6 +19,8 @@ from django.test.utils import CaptureQueriesContext
 from automate.sql import Statement
 
 pytestmark = pytest.mark.django_db
+
+connection = connections[DEFAULT_DB_ALIAS]
 
 INSERT = Statement("INSERT INTO django_content_type (id, app_label, model) VALUES (%s, '100%', %s)")
 
@@ -52,11 +62,10 @@ def test_nothing_runs_in_a_transaction_that_is_broken() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_another_threads_connection_is_refused() -> None:
     errors = []
-    own = connection._connections[connection._alias]
 
     def use() -> None:
         try:
-            Statement("SELECT 1").rows(own, [])
+            Statement("SELECT 1").rows(connection, [])
         except DatabaseError as exc:
             errors.append(exc)
 
@@ -102,3 +111,24 @@ def test_only_sqlite_is_asked_past_djangos_cursors(monkeypatch) -> None:
 
     assert Statement("SELECT 1").rows(connection, []) == [(1,)]
     assert bool(asked) == (connection.vendor != "sqlite")
+
+
+class Counting(SQLite):
+    """A backend that looks on, as those do that measure."""
+
+    cursors = 0
+
+    def create_cursor(self, name=None):
+        self.cursors += 1
+        return super().create_cursor(name)
+
+
+def test_a_backend_that_is_built_on_djangos_sees_each_statement() -> None:
+    settings = {**connection.settings_dict, "ENGINE": "", "NAME": ":memory:", "OPTIONS": {}}
+    counting = Counting(settings, "counting")
+    try:
+        assert Statement("SELECT %s").rows(counting, ["a"]) == [("a",)]
+        assert counting.cursors == 1
+    finally:
+        counting.close()
+        counting.connection.close()
