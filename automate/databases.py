@@ -93,11 +93,14 @@ def briefly_connected(alias: str) -> Iterator[None]:
 
 @contextmanager
 def statements_of_any_length(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Let SQLite take all the parameters that it can; Django 5.2 stops at the 999 of old ones."""
-    if connection.vendor != "sqlite":
+    """Let SQLite take all the parameters that it can; Django 5.2 stops at the 999 of old ones.
+
+    Later ones ask SQLite itself.
+    """
+    features = connection.features
+    if connection.vendor != "sqlite" or not isinstance(type(features).max_query_params, int):
         yield
         return
-    features = connection.features
     assumed = features.max_query_params
     features.max_query_params = connection.connection.getlimit(SQLITE_LIMIT_VARIABLE_NUMBER)
     try:
