@@ -1,10 +1,11 @@
 """References to secrets, and the one place where they become values."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any, cast
 
 from django.conf import settings
 
@@ -117,7 +118,7 @@ def _own_keys() -> Iterator[str]:
     found = [
         settings.SECRET_KEY,
         *settings.SECRET_KEY_FALLBACKS,
-        settings.EMAIL_HOST_PASSWORD,
+        *_mail_passwords(),
         *(database.get("PASSWORD") for database in settings.DATABASES.values()),
     ]
     references = [*conf().ENCRYPTION_KEYS]
@@ -128,6 +129,16 @@ def _own_keys() -> Iterator[str]:
     for key in found:
         if isinstance(key, str) and len(key) >= _SHORTEST_KEY:
             yield key
+
+
+def _mail_passwords() -> Iterator[Any]:
+    """Django 6.1 has `MAILERS` in place of the setting, and lets it be read no more beside them."""
+    mailers: Mapping[str, Any] | None = getattr(settings, "MAILERS", None)
+    if mailers is not None:
+        for each in mailers.values():
+            yield each.get("OPTIONS", {}).get("password")
+    elif cast(Any, settings).is_overridden("EMAIL_HOST_PASSWORD"):
+        yield settings.EMAIL_HOST_PASSWORD
 
 
 def _read(reference: str) -> tuple[str, str]:

@@ -51,12 +51,14 @@ def test_a_site_says_which_references_its_servers_may_hold(
         resolve_private_key("env:OTHER")
 
 
+@pytest.mark.filterwarnings("ignore:The EMAIL_HOST_PASSWORD setting is deprecated")
 @pytest.mark.parametrize(
     "own",
     [
         {"SECRET_KEY": OWN},
         {"SECRET_KEY_FALLBACKS": ["older", OWN]},
         {"EMAIL_HOST_PASSWORD": OWN},
+        {"MAILERS": {"default": {"BACKEND": "x"}, "b": {"OPTIONS": {"password": OWN}}}},
         {"AUTOMATE": {"MODELS": {"default": {"MODEL": "m", "API_KEY": "env:OWN"}}}},
         {"AUTOMATE": {"MODELS": {"default": {"MODEL": "m", "API_KEY": OWN}}}},
         {"AUTOMATE": {"ENCRYPTION_KEYS": ["env:NOT_SET_HERE", "env:OWN"]}},
