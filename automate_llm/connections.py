@@ -287,13 +287,16 @@ def _looked_up(host: str, port: int, exchange: Exchange) -> list[Any]:
     """The host's addresses; the wait for them is bounded, which `getaddrinfo` alone is not."""
     found: queue.SimpleQueue[list[Any] | OSError] = queue.SimpleQueue()
 
-    def look_up() -> None:
+    def look_up(flags: int = 0) -> None:
         try:
-            found.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+            found.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags))
         except (OSError, UnicodeError) as exc:
             found.put(exc if isinstance(exc, OSError) else OSError())
 
-    threading.Thread(target=look_up, name="automate-dns", daemon=True).start()
+    try:
+        threading.Thread(target=look_up, name="automate-dns", daemon=True).start()
+    except RuntimeError:  # Python 3.12 and later start none as they end; a name could take long
+        look_up(socket.AI_NUMERICHOST)
     forget = exchange.on_cancel(lambda: found.put(OSError()))
     try:
         answer = found.get(timeout=min(CONNECT_SECONDS, exchange.remaining()))

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from automate_llm.mcp_client import MCPClient
 from automate_llm.transports.session_closing import close_sessions
 from tests.servers.mcp_sdk import Offer
@@ -82,8 +84,19 @@ MCPClient(Connection("shop", url, protocol="mcp", private_hosts=None)).execute_t
 """
 
 
-def test_a_process_that_ends_says_goodbye(sdk_server):
+NO_MORE_THREADS = """
+import atexit, threading
+
+def refuse(thread):
+    raise RuntimeError("can't create new thread at interpreter shutdown")
+
+atexit.register(lambda: setattr(threading.Thread, "start", refuse))
+"""
+
+
+@pytest.mark.parametrize("last", ["", NO_MORE_THREADS])
+def test_a_process_that_ends_says_goodbye(sdk_server, last):
     server = sdk_server(Offer("tool"), legacy_only=True)
-    subprocess.run([sys.executable, "-c", LEAVING, server.url], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", LEAVING + last, server.url], check=True, timeout=30)
 
     assert len(deletions(server)) == 1
