@@ -5,15 +5,13 @@ which takes several times what running it does. Django's signals, `save` and `au
 of it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import chain
 from sqlite3 import SQLITE_LIMIT_VARIABLE_NUMBER
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from django.db import connections, models, router
 from django.db.models.constants import OnConflict
@@ -96,16 +94,10 @@ class _Condition:
 
 
 class _Column(NamedTuple):
-    """Where a value goes: the field that prepares it, and the type that needs no preparation.
-
-    Values of the type `known` are prepared by `short`, which comes to the same as the field sooner,
-    or to nothing.
-    """
+    """Where a value goes: the field that prepares it, and the type that needs no preparation."""
 
     field: Any
     plain: type | None
-    known: type | None
-    short: Callable[[Any, Any], Any]
     takes_null: bool
 
     @classmethod
@@ -116,16 +108,12 @@ class _Column(NamedTuple):
         plain = _PLAIN.get(type(field))
         if type(field) in _NUMBERS and vendor in ("mysql", "sqlite"):
             plain = int
-        known, short = _SHORT.get((vendor, type(field)), (None, _nothing))
-        return cls(field, plain, known, short, takes_null)
+        return cls(field, plain, takes_null)
 
     def prepared(self, value: Any, connection: Any) -> Any:
         """What the database is sent for it."""
-        kind = type(value)
-        if kind is self.plain or (value is None and self.takes_null):
+        if type(value) is self.plain or (value is None and self.takes_null):
             return value
-        if kind is self.known and (sent := self.short(value, connection)) is not None:
-            return sent
         return self.field.get_db_prep_save(value, connection)
 
 
@@ -151,26 +139,6 @@ _NUMBERS = (
     models.SmallIntegerField,
 )
 """What goes unchanged to every database but PostgreSQL, which has a type for each of them."""
-
-
-def _nothing(value: Any, connection: Any) -> None:
-    return None
-
-
-def _hex(value: UUID, connection: Any) -> str:
-    return value.hex
-
-
-def _utc_text(value: datetime, connection: Any) -> str | None:
-    if value.tzinfo is UTC and connection.timezone is UTC:
-        return str(value.replace(tzinfo=None))
-    return None
-
-
-_SHORT: Mapping[tuple[str, type], tuple[type, Callable[[Any, Any], Any]]] = {
-    ("sqlite", models.DateTimeField): (datetime, _utc_text),
-    ("sqlite", models.UUIDField): (UUID, _hex),
-}
 
 
 def _executed(
@@ -207,12 +175,13 @@ def _insert_batch(
         sent = [*chain.from_iterable(zip(*each, strict=True))]
     returns_keys = wants_keys and connection.features.can_return_rows_from_bulk_insert
     statement = _insert(model, connection.alias, len(rows), returns_keys, ignores_conflicts)
-    with in_line(connection), closing(statement.run(connection, sent)) as cursor:
+    with in_line(connection):
         if returns_keys:
-            return [found[0] for found in cursor.fetchall()]
-        if wants_keys:
-            key: Any = model._meta.pk
-            return [connection.ops.last_insert_id(cursor, model._meta.db_table, key.column)]
+            return [found[0] for found in statement.rows(connection, sent)]
+        with closing(statement.run(connection, sent)) as cursor:
+            if wants_keys:
+                key: Any = model._meta.pk
+                return [connection.ops.last_insert_id(cursor, model._meta.db_table, key.column)]
     return [] if ignores_conflicts else [row.pk for row in rows]
 
 

@@ -3,10 +3,9 @@
 import gc
 import threading
 import weakref
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
-from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -338,29 +337,3 @@ def test_a_field_of_a_sites_own_prepares_its_values() -> None:
     finally:
         with connection.schema_editor() as editor:
             editor.delete_model(Kept)
-
-
-@pytest.mark.parametrize("zone", [UTC, ZoneInfo("UTC"), ZoneInfo("Asia/Kolkata")])
-@pytest.mark.parametrize("own", [None, "Europe/Berlin"])
-def test_times_are_stored_as_the_orm_stores_them(zone, own, monkeypatch) -> None:
-    if connection.vendor != "postgresql":  # whose zone is told to the server at the start
-        monkeypatch.setitem(connection.settings_dict, "TIME_ZONE", own)
-        monkeypatch.setattr(connection, "timezone", ZoneInfo(own) if own else UTC)
-    server = a_server()
-    for moment in (
-        datetime(2026, 3, 29, 1, 30, 0, 5, tzinfo=zone),
-        datetime(2026, 3, 29, 1, 30, tzinfo=zone),
-    ):
-        stored = []
-        update_rows(MCPServer, {"id": server.pk}, {"due_at": moment})
-        stored.append(as_stored(server))
-        MCPServer.objects.filter(pk=server.pk).update(due_at=moment)
-        stored.append(as_stored(server))
-
-        assert stored[0] == stored[1]
-
-
-def as_stored(server: MCPServer) -> Any:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT due_at FROM automate_mcpserver WHERE id = %s", [server.pk])
-        return cursor.fetchone()
