@@ -31,8 +31,7 @@ class Statement:
         Raises:
             django.db.Error: in one of its forms, as from Django's own cursor.
         """
-        is_plain = type(connection) is SQLite and not connection.execute_wrappers
-        if not is_plain or connection.queries_logged:
+        if type(connection) is not SQLite or _is_looked_at(connection):
             cursor = connection.cursor()
             try:
                 cursor.execute(self._for_django, values)
@@ -58,3 +57,7 @@ class Statement:
                 return list(cursor.fetchall())
         finally:
             cursor.close()
+
+
+def _is_looked_at(connection: Any) -> bool:
+    return bool(connection.execute_wrappers or connection.queries_logged)

@@ -1,6 +1,8 @@
 """Statements that are written once: the same to every database, and to whoever looks on."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from django.db import (
@@ -76,13 +78,6 @@ def test_another_threads_connection_is_refused() -> None:
     assert "same thread" in str(errors[0])
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_connection_is_made_where_there_is_none() -> None:
-    connection.close()
-
-    assert Statement("SELECT 1").rows(connection, []) == [(1,)]
-
-
 def test_wrappers_and_the_log_of_queries_see_each_statement() -> None:
     seen = []
 
@@ -113,6 +108,17 @@ def test_only_sqlite_is_asked_past_djangos_cursors(monkeypatch) -> None:
     assert bool(asked) == (connection.vendor != "sqlite")
 
 
+@contextmanager
+def in_memory(backend: type[SQLite]) -> Iterator[SQLite]:
+    settings = {**connection.settings_dict, "ENGINE": "", "NAME": ":memory:", "OPTIONS": {}}
+    own = backend(settings, "own")
+    try:
+        yield own
+    finally:
+        if own.connection is not None:  # which Django's `close` leaves open
+            own.connection.close()
+
+
 class Counting(SQLite):
     """A backend that looks on, as those do that measure."""
 
@@ -124,11 +130,12 @@ class Counting(SQLite):
 
 
 def test_a_backend_that_is_built_on_djangos_sees_each_statement() -> None:
-    settings = {**connection.settings_dict, "ENGINE": "", "NAME": ":memory:", "OPTIONS": {}}
-    counting = Counting(settings, "counting")
-    try:
+    with in_memory(Counting) as counting:
         assert Statement("SELECT %s").rows(counting, ["a"]) == [("a",)]
         assert counting.cursors == 1
-    finally:
-        counting.close()
-        counting.connection.close()
+
+
+def test_a_connection_is_made_where_there_is_none() -> None:
+    with in_memory(SQLite) as own:
+        assert own.connection is None
+        assert Statement("SELECT %s").rows(own, ["a"]) == [("a",)]
