@@ -43,7 +43,7 @@ _END_SECONDS = 0.05
 _END_PIECES = 8
 _POOLS = 256
 _CONNECTIONS_OF_A_POOL = 32
-_ADDRESSES = 16
+_ADDRESSES_OF_A_SERVER = 16
 
 # `requests` has errors of its own, all of them `OSError`; a `ValueError` is its word for a bad URL.
 _NETWORK_ERRORS = (HTTPError, HTTPException, OSError, ValueError)
@@ -201,7 +201,7 @@ class _Adapter(HTTPAdapter):
 
     def __init__(self, private_hosts: frozenset[str] | None) -> None:
         self._private_hosts = private_hosts
-        self._pools: dict[str, Any] = {}
+        self._pools: dict[str, ConnectionPool] = {}
         super().__init__(pool_maxsize=_CONNECTIONS_OF_A_POOL)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -216,10 +216,9 @@ class _Adapter(HTTPAdapter):
         """The pool for this address, looked up once: urllib3 hashes a long key each time."""
         url = request.url or ""
         found = self._pools.get(url)
-        # One is closed where it has to make room for another host's.
-        if found is None or found.pool is None:
+        if found is None:
             found = super().get_connection_with_tls_context(request, *args, **kwargs)
-            if len(self._pools) >= _ADDRESSES:
+            if len(self._pools) >= _ADDRESSES_OF_A_SERVER:
                 self._pools.clear()
             self._pools[url] = found
         return found

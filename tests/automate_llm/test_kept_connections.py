@@ -167,6 +167,19 @@ def test_a_stop_after_the_answer_does_not_touch_the_kept_connection(raw_server):
     assert len(server.connections) == 1
 
 
+def test_each_of_a_servers_addresses_has_a_connection_of_its_own(raw_server):
+    servers = [raw_server(answering) for _ in range(6)]
+    connection = settled(servers[0])
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call"}).encode()
+
+    for server in [*servers, *servers]:
+        with send(connection, Exchange(5), "POST", server.url, {}, body) as answer:
+            assert b"fine" in answer.read()
+
+    assert [len(server.requests) for server in servers] == [2] * 6
+    assert [len(server.connections) for server in servers] == [1] * 6
+
+
 def test_an_error_of_the_reader_closes_the_connection(raw_server):
     server = raw_server(sending(head(headers={**JSON, "Content-Length": "9"}) + b"{}"))
     connection = settled(server)
