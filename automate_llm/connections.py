@@ -293,9 +293,11 @@ def _looked_up(host: str, port: int, exchange: Exchange) -> list[Any]:
         except (OSError, UnicodeError) as exc:
             found.put(exc if isinstance(exc, OSError) else OSError())
 
+    why = "has no address. Check the endpoint URL."
     try:
         threading.Thread(target=look_up, name="automate-dns", daemon=True).start()
     except RuntimeError:  # Python 3.12 and later start none as they end; a name could take long
+        why = "could not be looked up, since no thread can be started."
         look_up(socket.AI_NUMERICHOST)
     forget = exchange.on_cancel(lambda: found.put(OSError()))
     try:
@@ -307,7 +309,7 @@ def _looked_up(host: str, port: int, exchange: Exchange) -> list[Any]:
     exchange.remaining()
     if isinstance(answer, OSError):
         raise ConnectionFailed(
-            f"Connection error: the name {host!r} has no address. Check the endpoint URL.",
+            f"Connection error: the name {host!r} {why}",
             cause="name",
         )
     return answer

@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+import threading
 
 import pytest
 
+from automate_llm.exceptions import ConnectionFailed
 from automate_llm.mcp_client import MCPClient
 from automate_llm.transports.session_closing import close_sessions
+from automate_llm.values import Connection
 from tests.servers.mcp_sdk import Offer
 
 from .calling import call, known, to
@@ -94,9 +97,42 @@ atexit.register(lambda: setattr(threading.Thread, "start", refuse))
 """
 
 
+NO_KEPT_CONNECTION = """
+from automate_llm.http import close_pools
+
+atexit.register(close_pools)
+"""
+
+
+def words_of_leaving(program, url):
+    ran = subprocess.run(
+        [sys.executable, "-c", program, url], check=True, timeout=30, capture_output=True, text=True
+    )
+    return ran.stdout + ran.stderr
+
+
 @pytest.mark.parametrize("last", ["", NO_MORE_THREADS])
 def test_a_process_that_ends_says_goodbye(sdk_server, last):
     server = sdk_server(Offer("tool"), legacy_only=True)
-    subprocess.run([sys.executable, "-c", LEAVING + last, server.url], check=True, timeout=30)
 
+    assert not words_of_leaving(LEAVING + last, server.url)
     assert len(deletions(server)) == 1
+
+
+def test_a_name_that_cannot_be_looked_up_any_more_is_left_in_silence(sdk_server):
+    server = sdk_server(Offer("tool"), legacy_only=True)
+    url = server.url.replace("127.0.0.1", "localhost")
+    program = LEAVING + NO_MORE_THREADS + NO_KEPT_CONNECTION
+
+    assert not words_of_leaving(program, url)
+
+
+def test_a_name_is_not_blamed_where_no_thread_can_be_started(monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    nowhere = Connection("shop", "http://shop.invalid/mcp", protocol="mcp", private_hosts=None)
+    with pytest.raises(ConnectionFailed, match="no thread can be started"):
+        MCPClient(nowhere).call("tool", {})
