@@ -3,8 +3,9 @@
 import json
 import threading
 from collections.abc import Callable
-from functools import partial
+from statistics import median
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 import pytest
 
@@ -26,7 +27,6 @@ LONGEST_TASK = 50
 show a list; slower ones have as much longer. Other programs on the machine do not count.
 """
 
-TIMES = 3
 YARDSTICK_TASK = 65
 YARDSTICK = """() => {
     const box = document.createElement("div");
@@ -50,18 +50,25 @@ class Watched:
         self._page = page
         self._browser = page.context.browser
         self.tasks: list[float] = []
+        self.limit = 0.0
+        self._at_once: list[float] = []
 
     def __enter__(self) -> "Watched":
-        self._trace()
-        for _ in range(5):
-            self._page.evaluate(YARDSTICK)
-        at_once = self._traced()[-5:]
-        self.limit = LONGEST_TASK * max(1, at_once[2] / YARDSTICK_TASK)
+        self._measure()
         self._trace()
         return self
 
     def __exit__(self, *failure: object) -> None:
         self.tasks = self._traced()
+        self._measure()
+        self.limit = LONGEST_TASK * max(1, median(self._at_once) / YARDSTICK_TASK)
+
+    def _measure(self) -> None:
+        """What the machine takes now; what else runs on it may come and go meanwhile."""
+        self._trace()
+        for _ in range(5):
+            self._page.evaluate(YARDSTICK)
+        self._at_once += self._traced()[-5:]
 
     def _trace(self) -> None:
         assert self._browser is not None
@@ -85,38 +92,48 @@ class Watched:
         )
 
 
-def takes_no_long_task(page: "Page", *times: Callable[[], None]) -> None:
-    """Do this up to so many times: what else the machine does adds to a task, but not always."""
-    for do in times:
+def go(page: "Page", path: str) -> None:
+    """Open this page, and wait for its modules."""
+    page.goto(urljoin(page.url, path))
+    page.wait_for_selector("[data-theme-button]:not([hidden])")
+
+
+def takes_no_long_task(page: "Page", prepare: Callable[[], object], do: Callable[[], None]) -> None:
+    """Do it three times, of which two must keep to the limit: most of what else the machine does
+    falls on one. Two that agree are enough.
+    """
+    kept: list[bool] = []
+    while kept.count(True) < 2 and kept.count(False) < 2:
+        prepare()
         with Watched(page) as watched:
             do()
-        if watched.tasks[-1] < watched.limit:
-            return
-    assert watched.tasks[-1] < watched.limit, watched.tasks[-9:]
+        kept.append(watched.tasks[-1] < watched.limit)
+    assert kept[-1], (watched.tasks[-9:], watched.limit)
 
 
 def test_a_long_answer_streams_without_a_long_task(page: "Page", model: Any, send: "Send") -> None:
     paragraph = "A sentence of some **words**, with `code` in it and a [link](https://x.example). "
     block = f"## Part\n\n{paragraph * 5}\n\n- one\n- two\n\n```py\nprint('x' * 10)\n```\n\n"
-    each = [threading.Semaphore(0) for _ in range(TIMES)]
-    model([text(block * 90, pieces=300).paced(permits) for permits in each])
-    headings = page.locator(".turn:last-child .markdown h2").count
+    permits = [threading.Semaphore(0) for _ in range(3)]
+    model([text(block * 90, pieces=300).paced(each) for each in permits])
+    of_each = iter(permits)
 
-    def read(permits: threading.Semaphore) -> None:
+    def read() -> None:
+        permit = next(of_each)
         send(page, "Write a lot")
-        until(lambda: permits.release(6) or headings() > 88)
-        permits.release(300)
+        until(lambda: permit.release(6) or page.locator(".markdown h2").count() > 88)
+        permit.release(300)
         wait_for_answer(page)
 
-    takes_no_long_task(page, *(partial(read, permits) for permits in each))
+    takes_no_long_task(page, lambda: go(page, "/chat/"), read)
 
     assert len(block * 90) > 40_000
-    assert headings() == 90
+    assert page.locator(".markdown h2").count() == 90
 
 
 def html(page: "Page") -> list[str]:
-    """The last answer as the page has it, whatever space is between its elements."""
-    return page.inner_html(".turn:last-child .markdown").replace(">", "> ").split()
+    """The second answer as the page has it, whatever space is between its elements."""
+    return page.inner_html(".turn:nth-child(2) .markdown").replace(">", "> ").split()
 
 
 @pytest.mark.parametrize(
@@ -128,16 +145,21 @@ def test_a_long_answer_that_comes_at_once_takes_no_long_task(
     page: "Page", model: Any, send: "Send", answer: str, part: str, count: int
 ) -> None:
     assert 38_000 < len(answer) < 60_000
-    model([text("Yes."), *[text(answer, pieces=2)] * TIMES])
-    send(page, "Are you there?")
-    wait_for_answer(page)
+    model([text("Yes."), text(answer, pieces=2), text("With pleasure.")] * 3)
+
+    def begin() -> None:
+        go(page, "/chat/")
+        send(page, "Are you there?")
+        wait_for_answer(page)
 
     def read() -> None:
         send(page, "Write a lot")
-        until(lambda: page.locator(f".turn:last-child .markdown {part}").count() == count)
+        until(lambda: page.locator(f".turn:nth-child(2) .markdown {part}").count() == count)
+        wait_for_answer(page)
+        send(page, "Thank you")  # the long one is the last no more
         wait_for_answer(page)
 
-    takes_no_long_task(page, *[read] * TIMES)
+    takes_no_long_task(page, begin, read)
 
     shown = html(page)
     page.reload()
@@ -159,7 +181,8 @@ def test_five_hundred_messages_are_scrolled_through_smoothly(tabs: Tabs, user: A
         )
     )
     Conversation.objects.update(head=turns[-1])
-    page = tabs.open(f"/chat/conversations/{conversation.pk}/")
+    address = f"/chat/conversations/{conversation.pk}/"
+    page = tabs.open(address)
     turns_shown = page.locator(".turn").count
     assert turns_shown() == 20
 
@@ -178,10 +201,6 @@ def test_five_hundred_messages_are_scrolled_through_smoothly(tabs: Tabs, user: A
             down();
         })""")
 
-    def from_the_start() -> None:
-        page.reload()
-        scroll()
-
-    takes_no_long_task(page, scroll, from_the_start, from_the_start)
+    takes_no_long_task(page, lambda: go(page, address), scroll)
 
     assert turns_shown() == 250
