@@ -1,13 +1,10 @@
 """Connections that keep to an exchange's deadline, and dial only checked addresses."""
 
-import io
 import queue
 import socket
 import ssl
 import threading
 import time
-from functools import partial
-from http.client import HTTPException, HTTPMessage, HTTPResponse, RemoteDisconnected
 from typing import Any
 
 import certifi
@@ -17,8 +14,8 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from .addresses import check_address
 from .exceptions import AddressRefused, ConnectionFailed, MCPClientError
-from .exchange import READ_AHEAD_BYTES, Exchange, current_exchange
-from .http_head import BadAnswer, HeadParser
+from .exchange import Exchange, current_exchange
+from .received import Received
 
 CONNECT_SECONDS = 5.0
 IDLE_SECONDS = 4.0
@@ -40,28 +37,27 @@ class _Bounded:
     """
 
     exchange: Exchange | None = None
-    surplus = False
 
-    def recv_into(self, buffer: Any, nbytes: Any = 0, flags: int = 0) -> int:
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         exchange = self.exchange
         if exchange is None:
-            return 0
+            return b""
         if _QUICK_ACK is not None:
             self.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)  # type: ignore[attr-defined]
         while True:
             seconds = max(exchange.remaining(), _LEAST_WAIT)
             self.settimeout(seconds)  # type: ignore[attr-defined]
             try:
-                size: int = super().recv_into(buffer, nbytes, flags)  # type: ignore[misc]
+                data: bytes = super().recv(buflen, flags)  # type: ignore[misc]
                 break
             except TimeoutError:
                 continue  # the countdown may have been held; else there is no time left now
             except OSError as exc:
                 raise exchange.translated(exc) from None
-        if not size:
+        if not data:
             exchange.remaining()  # the end may be our own doing
-        exchange.received(size)
-        return size
+        exchange.received(len(data))
+        return data
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         exchange = current_exchange()
@@ -72,13 +68,8 @@ class _Bounded:
         except OSError as exc:
             raise exchange.translated(exc) from None
 
-    def makefile(self, *args: Any, **kwargs: Any) -> Any:
-        """The reader of one answer; http.client asks for no other file."""
-        return _Reader(self)
-
-    def answered(self, *, surplus: bool) -> None:
+    def answered(self) -> None:
         """The answer is complete, or given up; the exchange has no more say here."""
-        self.surplus = self.surplus or surplus
         if self.exchange is not None:
             self.exchange.lets_go()
             self.exchange = None
@@ -110,58 +101,6 @@ class BoundedSSLSocket(_Bounded, ssl.SSLSocket):
         return super().send(data, flags)
 
 
-class _Reader(io.BufferedReader):
-    """Reads one answer, and notes what came behind it."""
-
-    def __init__(self, sock: Any) -> None:
-        self._bounded: _Bounded = sock
-        sock._io_refs += 1  # as `socket.makefile` does: the file keeps the socket open
-        super().__init__(socket.SocketIO(sock, "r"), READ_AHEAD_BYTES)
-
-    def close(self) -> None:
-        if not self.closed:
-            self._bounded.answered(surplus=False)
-            # Now a look into the buffer cannot become a wait.
-            self._bounded.answered(surplus=bool(self.peek()))
-        super().close()
-
-
-class _StrictResponse(HTTPResponse):
-    """An answer whose head has one meaning only."""
-
-    def begin(self) -> None:
-        """Read the head.
-
-        Raises:
-            RemoteDisconnected: the connection ended before it did.
-            HTTPException: it is not what it should be.
-        """
-        head = HeadParser()
-        try:
-            for part in iter(partial(self.fp.readline, READ_AHEAD_BYTES), b""):
-                head.feed(part)
-                if head.has_head:
-                    break
-            else:
-                raise RemoteDisconnected("the connection ended before the answer's head did")
-        except BadAnswer:
-            raise HTTPException from None
-        finally:
-            head.give_up()
-        self.version = 11 if head.version == "1.1" else 10
-        self.code = self.status = head.status
-        self.reason = head.reason
-        self.headers = self.msg = HTTPMessage()
-        for name, value in head.headers:
-            self.headers[name.decode("latin-1")] = value.decode("latin-1")
-        self.chunked = self.headers.get("transfer-encoding", "").lower() == "chunked"
-        self.chunk_left = None
-        length = self.headers.get("content-length")
-        self.length = 0 if self.status in (204, 304) else int(length) if length else None
-        endless = self.length is None and not self.chunked
-        self.will_close = endless or not head.keeps_connection
-
-
 def tls_context() -> ssl.SSLContext:
     """A context that always verifies, with the system's authorities and certifi's."""
     context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
@@ -172,10 +111,13 @@ def tls_context() -> ssl.SSLContext:
 
 
 class _GuardedConnection(HTTPConnection):
+    """A connection of urllib3's pools that writes requests and reads answers by itself.
+
+    The standard library's way takes several times as long, and some answers in two ways.
+    """
+
     private_hosts: frozenset[str] | None = frozenset()
-    response_class = _StrictResponse
     used_at = 0.0
-    _unsent: list[bytes] | None = None
 
     def _new_conn(self) -> socket.socket:
         exchange = current_exchange()
@@ -183,27 +125,33 @@ class _GuardedConnection(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        fresh = time.monotonic() - self.used_at < IDLE_SECONDS
-        return fresh and not getattr(self.sock, "surplus", True) and super().is_connected
+        return time.monotonic() - self.used_at < IDLE_SECONDS and super().is_connected
 
-    def request(self, *args: Any, **kwargs: Any) -> None:
+    def request(
+        self, method: str, url: str, body: Any = None, headers: Any = None, **unused: Any
+    ) -> None:
+        """Send a whole request at once; urllib3 has encoded its address, and `http` looked at the
+        headers.
+        """
         self.used_at = time.monotonic()
         if self.sock is None:
             self.connect()
-        exchange = current_exchange()
-        exchange.holds(self.sock)
-        self.sock.exchange = exchange  # type: ignore[union-attr]
-        self._unsent = []
-        super().request(*args, **kwargs)
-        parts, self._unsent = self._unsent, None
-        self.send(b"".join(parts))
+        sock: Any = self.sock
+        sock.exchange = exchange = current_exchange()
+        exchange.holds(sock)
+        own = {"Host": self._netloc, "Accept-Encoding": "identity"}
+        lines = [f"{name}: {value}\r\n" for name, value in (own | headers).items()]
+        head = f"{method} {url} HTTP/1.1\r\n{''.join(lines)}\r\n"
+        sock.sendall(head.encode("ascii") + (body or b""))
 
-    def send(self, data: Any) -> None:
-        """Send it; a request's head waits for its body, so that both go out at once."""
-        if self._unsent is None:
-            super().send(data)
-        else:
-            self._unsent.append(data)
+    def getresponse(self) -> Any:
+        """The answer, whose head is read."""
+        return Received(self.sock)
+
+    @property
+    def _netloc(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == self.default_port else f"{host}:{self.port}"
 
 
 class _GuardedTLSConnection(_GuardedConnection, HTTPSConnection):

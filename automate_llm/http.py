@@ -5,23 +5,24 @@ happen here: no cookie jar, no `.netrc`, no proxy from the environment, no redir
 """
 
 import os
+import re
 import ssl
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from http.client import HTTPException, IncompleteRead
-from typing import Any
+from functools import partial
+from http.client import HTTPException
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from requests.adapters import HTTPAdapter
-from requests.models import PreparedRequest, Response
-from requests.structures import CaseInsensitiveDict
+from requests.models import PreparedRequest
+from urllib3 import HTTPResponse
 from urllib3.connectionpool import ConnectionPool
 from urllib3.exceptions import DecodeError, HTTPError
 from urllib3.poolmanager import PoolManager
-from urllib3.response import BaseHTTPResponse
 
 from .connections import pool_classes, tls_context
 from .exceptions import (
@@ -32,18 +33,22 @@ from .exceptions import (
     UnexpectedStatus,
 )
 from .exchange import Exchange
+from .received import Received
 from .values import Connection
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 # More than one coding on top of another multiplies what a small answer can cost to unpack.
-_CODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
+_PLAIN = ("", "identity")
+_CODINGS = (*_PLAIN, "gzip", "x-gzip", "deflate")
 # How long, and in how many pieces, the end of an answer that is understood may come.
 _END_SECONDS = 0.05
 _END_PIECES = 8
 _POOLS = 256
 _CONNECTIONS_OF_A_POOL = 32
 _ADDRESSES_OF_A_SERVER = 16
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 # `requests` has errors of its own, all of them `OSError`; a `ValueError` is its word for a bad URL.
 _NETWORK_ERRORS = (HTTPError, HTTPException, OSError, ValueError)
@@ -52,14 +57,15 @@ _NETWORK_ERRORS = (HTTPError, HTTPException, OSError, ValueError)
 class Answer:
     """The head of a server's answer, and its body while it arrives."""
 
-    def __init__(self, raw: BaseHTTPResponse, exchange: Exchange) -> None:
+    def __init__(self, raw: Received, exchange: Exchange) -> None:
         self._raw = raw
         self._exchange = exchange
         self.status_code = raw.status
         self.headers: Mapping[str, str] = raw.headers
-        self._pieces = self._raw_pieces()
-        if self.headers.get("Content-Encoding", "").strip().lower() not in _CODINGS:
+        self._coding = self.headers.get("Content-Encoding", "").strip().lower()
+        if self._coding not in _CODINGS:
             raise ProtocolError("The server's answer is in an unknown coding.", may_have_run=True)
+        self._pieces = self._read()
 
     @property
     def content_type(self) -> str:
@@ -110,17 +116,13 @@ class Answer:
         except _NETWORK_ERRORS as exc:
             raise _translated(exc, self._exchange) from None
 
-    def _raw_pieces(self) -> Iterator[bytes]:
-        raw: Any = self._raw
-        if raw.chunked:
-            yield from raw.read_chunked(_CHUNK_BYTES, decode_content=True)
-            return
-        if raw.length_remaining is None:  # the body ends with the connection: take what is there
-            while chunk := raw.read1(_CHUNK_BYTES, decode_content=True):
-                yield chunk
-            return
-        while chunk := raw.read(_CHUNK_BYTES, decode_content=True):
-            yield chunk
+    def _read(self) -> Iterator[bytes]:
+        if self._coding in _PLAIN:
+            return iter(self._raw.read1, b"")
+        unpacked = HTTPResponse(
+            self._raw, {"Content-Encoding": self._coding}, 200, preload_content=False
+        )
+        return iter(partial(unpacked.read1, _CHUNK_BYTES, decode_content=True), b"")
 
 
 @contextmanager
@@ -138,30 +140,29 @@ def send(
         ConnectionFailed, AddressRefused, DeadlineExceeded, CallCancelled, LimitExceeded,
         ProtocolError: see `exceptions`; none of them quotes what the server sent.
     """
-    request = PreparedRequest()
+    request: Any = PreparedRequest()
     request.method, request.url, request.body = method, url, body
-    request.headers = CaseInsensitiveDict(headers)
+    # A credential's header takes the place of one that is spelled in another way.
+    request.headers = dict({name.lower(): (name, headers[name]) for name in headers}.values())
     if body is not None:
         request.headers["Content-Length"] = str(len(body))
-    if not all(value.isascii() and value.isprintable() for value in headers.values()):
-        raise MCPClientError("A credential has characters that no header may carry.")
+    for name, value in headers.items():
+        if not (_TOKEN.fullmatch(name) and value.isascii() and value.isprintable()):
+            raise MCPClientError("A credential has characters that no header may carry.")
     exchange.begin_request()
     with exchange.current():
         try:
-            raw = _adapter(connection).send(request).raw
+            raw = cast(Received, _adapter(connection).send(request))
         except _NETWORK_ERRORS as exc:
             raise _translated(exc, exchange) from None
         exchange.begin_body()
         try:
             answer = Answer(raw, exchange)
             yield answer
-            if not raw.closed:
+            if not raw.is_over:
                 answer.finish()
         finally:
-            if raw.closed:
-                raw.release_conn()
-            else:
-                raw.close()
+            raw.close()
 
 
 def refuse_status(answer: Answer) -> None:
@@ -226,11 +227,9 @@ class _Adapter(HTTPAdapter):
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Nothing to do: the pool's own context verifies, always."""
 
-    def build_response(self, req: PreparedRequest, resp: Any) -> Response:
-        """A response without cookies or decoding: only `raw` is used."""
-        response = Response()
-        response.raw = resp
-        return response
+    def build_response(self, req: PreparedRequest, resp: Any) -> Any:
+        """urllib3's own answer: requests' would add cookies and decoding to it."""
+        return resp
 
 
 @dataclass(slots=True)
@@ -305,7 +304,7 @@ def _translated(error: Exception, exchange: Exchange) -> ConnectionFailed | Prot
         cause = cause.__context__
     if isinstance(error, DecodeError):
         return ProtocolError("The server's answer cannot be decompressed.", may_have_run=True)
-    if exchange.sent and isinstance(cause, OSError | IncompleteRead):
+    if exchange.sent and isinstance(cause, OSError):
         return ConnectionFailed(
             "Connection error: the server closed the connection before its answer was complete.",
             may_have_run=True,

@@ -1,7 +1,7 @@
 """One connection to a model's server, which carries one request at a time.
 
 Who waits for an answer may read it piece by piece, or leave it to `reader`, which takes what has
-come without a wait. Blanks in a chunk's extensions are more than httptools takes.
+come without a wait.
 """
 
 import socket
@@ -11,15 +11,11 @@ from typing import NamedTuple, Protocol
 
 import httpx2
 
-from automate_llm.http_head import BadAnswer, HeadParser
+from automate_llm.http_answer import AnswerParser
 from automate_llm.providers.crowd import crowd
 
 KEPT_SECONDS = 60.0
 """How long a connection that nobody uses may be used again."""
-
-MAX_HEAD_BYTES = 65_536
-FRAMING = frozenset({b"content-length", b"transfer-encoding"})
-"""The headers that say where a body ends."""
 
 _READ_BYTES = 16_384
 _NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -66,55 +62,6 @@ class Ways(Protocol):
         ...
 
 
-class _Answer(HeadParser):
-    """What has come of one answer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pieces: list[bytes] = []
-        self.is_over = False
-        self.problem = ""
-        self._bytes_beside = 0
-
-    def take(self, data: bytes) -> None:
-        """Take these bytes; none means that the connection has ended."""
-        if data:
-            self._parse(data)
-        elif self.has_head and FRAMING.isdisjoint(name for name, _ in self.headers):
-            self.is_over = True
-        else:
-            self.problem = "the connection ended before the answer did"
-        if self.is_over or self.problem:
-            self.give_up()
-
-    def _parse(self, data: bytes) -> None:
-        known = len(self.pieces)
-        try:
-            self.feed(data)
-        except BadAnswer:
-            self.problem = "" if self.is_over else "the answer is no HTTP"
-        self._bytes_beside = 0 if len(self.pieces) > known else self._bytes_beside + len(data)
-        if self._bytes_beside > MAX_HEAD_BYTES:
-            self.problem = "the answer's head, or what follows its body, is too long"
-
-    def taken(self) -> bytes:
-        """What has come of the body, once."""
-        taken = b"".join(self.pieces)
-        self.pieces.clear()
-        return taken
-
-    def on_message_begin(self) -> None:
-        if self.is_over:  # whatever it is, nobody asked for it
-            self.keeps_connection = False
-            raise BadAnswer
-
-    def on_body(self, piece: bytes) -> None:
-        self.pieces.append(piece)
-
-    def on_message_complete(self) -> None:
-        self.is_over = self.has_head
-
-
 class Connection:
     """An open connection; every wait raises `httpx2.TransportError` in its forms.
 
@@ -124,7 +71,7 @@ class Connection:
     def __init__(self, connected: socket.socket, ways: Ways) -> None:
         self.socket = connected
         self._ways = ways
-        self._answer = _Answer()
+        self._answer = AnswerParser()
         self._answer.give_up()  # there is none yet
         self._free_until = 0.0
 
@@ -181,7 +128,7 @@ class Connection:
 
     def send(self, request: Request, timeout: float | None) -> None:
         """Send a whole request, each part within that time; its answer is read next."""
-        self._answer, self._free_until = _Answer(), 0.0
+        self._answer, self._free_until = AnswerParser(), 0.0
         try:
             self.socket.settimeout(timeout)
             left = request.view()

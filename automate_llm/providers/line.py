@@ -16,7 +16,8 @@ from functools import cache
 
 import httpx2
 
-from automate_llm.providers.connection import FRAMING, Connection, Headers, Request, Server
+from automate_llm.http_answer import FRAMING
+from automate_llm.providers.connection import Connection, Headers, Request, Server
 from automate_llm.providers.reader import Arrival
 
 MAX_ERROR_BYTES = 64_000

@@ -123,6 +123,27 @@ def test_a_name_is_looked_up_once_and_the_checked_address_is_dialled(raw_server,
     assert server.requests[0].headers["host"] == f"shop.example:{server.port}"
 
 
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://shop.example/mcp", "shop.example"),
+        ("http://shop.example:80/mcp", "shop.example"),
+        ("http://SHOP.example:81/mcp", "shop.example:81"),
+        ("http://[2001:db8::1]/mcp", "[2001:db8::1]"),
+        ("http://[2001:db8::1]:81/mcp", "[2001:db8::1]:81"),
+    ],
+)
+def test_a_server_is_told_its_host_and_any_port_but_the_usual_one(
+    raw_server, monkeypatch, url, host
+):
+    server = raw_server(answering)
+    address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: [address])
+
+    assert call(settled(None, url=url)).text == "fine"
+    assert server.requests[0].headers["host"] == host
+
+
 def test_a_name_that_leads_to_the_metadata_service_is_refused_everywhere(monkeypatch):
     found(monkeypatch, "169.254.169.254", "::ffff:169.254.169.254")
     error = failure(settled(None, url="http://innocent.example/mcp", private_hosts=None))

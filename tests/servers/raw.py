@@ -34,7 +34,9 @@ class RawConnection:
         headers = {}
         for line in lines:
             name, _, value = line.partition(":")
-            headers[name.strip().lower()] = value.strip()
+            before = headers.get(name.strip().lower())
+            value = value.strip() if before is None else f"{before}, {value.strip()}"
+            headers[name.strip().lower()] = value
         body = self._read(int(headers.get("content-length", 0)))
         method, path, _ = first.split(" ", 2)
         seen = Seen(method, path, headers, _json(body))
