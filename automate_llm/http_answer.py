@@ -20,7 +20,6 @@ class AnswerParser:
 
     def __init__(self) -> None:
         self.status = 0
-        self.reason = ""
         self.version = ""
         self.headers: list[tuple[bytes, bytes]] = []
         self.has_head = False
@@ -82,9 +81,6 @@ class AnswerParser:
         if self.is_over:  # whatever it is, nobody asked for it
             self.keeps_connection = False
             raise ValueError("nobody asked for another answer")
-
-    def on_status(self, reason: bytes) -> None:
-        self.reason = reason.decode("latin-1")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.has_head:  # else it is a trailer

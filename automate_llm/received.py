@@ -40,7 +40,7 @@ class Received(BaseHTTPResponse):
             status=parser.status,
             version=11 if parser.version == "1.1" else 10,
             version_string=f"HTTP/{parser.version}",
-            reason=parser.reason,
+            reason=None,
             decode_content=False,
             request_url=None,
         )
