@@ -140,7 +140,9 @@ class _GuardedConnection(HTTPConnection):
         sock.exchange = exchange = current_exchange()
         exchange.holds(sock)
         own = {"Host": self._netloc, "Accept-Encoding": "identity"}
-        lines = [f"{name}: {value}\r\n" for name, value in (own | headers).items()]
+        # One that is spelled in another way takes the place of the one before it.
+        named = {name.lower(): (name, value) for name, value in (own | headers).items()}
+        lines = [f"{name}: {value}\r\n" for name, value in named.values()]
         head = f"{method} {url} HTTP/1.1\r\n{''.join(lines)}\r\n"
         sock.sendall(head.encode("ascii") + (body or b""))
 

@@ -41,9 +41,9 @@ _CHUNK_BYTES = 64 * 1024
 # More than one coding on top of another multiplies what a small answer can cost to unpack.
 _PLAIN = ("", "identity")
 _CODINGS = (*_PLAIN, "gzip", "x-gzip", "deflate")
-# How long, and in how many pieces, the end of an answer that is understood may come.
+# How long the end of an answer that is understood may take, and how much it may be.
 _END_SECONDS = 0.05
-_END_PIECES = 8
+_END_BYTES = 512 * 1024
 _POOLS = 256
 _CONNECTIONS_OF_A_POOL = 32
 _ADDRESSES_OF_A_SERVER = 16
@@ -102,9 +102,9 @@ class Answer:
         Where the end does not come at once, it is not waited for.
         """
         with suppress(MCPClientError), self._exchange.within(_END_SECONDS):
-            for _ in range(_END_PIECES):
-                if not self._next():
-                    return
+            left = _END_BYTES
+            while left > 0 and (piece := self._next()):
+                left -= len(piece)
 
     def close(self) -> None:
         """Give up what is left of the body, and its connection."""
@@ -142,8 +142,7 @@ def send(
     """
     request: Any = PreparedRequest()
     request.method, request.url, request.body = method, url, body
-    # A credential's header takes the place of one that is spelled in another way.
-    request.headers = dict({name.lower(): (name, headers[name]) for name in headers}.values())
+    request.headers = dict(headers)
     if body is not None:
         request.headers["Content-Length"] = str(len(body))
     for name, value in headers.items():
@@ -159,7 +158,7 @@ def send(
         try:
             answer = Answer(raw, exchange)
             yield answer
-            if not raw.is_over:
+            if not raw.is_closed:
                 answer.finish()
         finally:
             raw.close()

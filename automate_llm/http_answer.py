@@ -5,11 +5,26 @@ could mean two things. Blanks in a chunk's extensions are more than it takes.
 Source: RFC 9112, "HTTP/1.1".
 """
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+from httptools import (
+    HttpParserCallbackError,
+    HttpParserError,
+    HttpParserUpgrade,
+    HttpResponseParser,
+)
 
 MAX_HEAD_BYTES = 65_536
 FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 """The headers that say where a body ends."""
+
+ENDED_EARLY = "the connection ended before the answer did"
+TOO_LONG = "the answer's head, or what follows its body, is too long"
+
+_LAST_CHUNK = b"\r\n0\r\n"
+"""Some servers close the connection here, and leave out the empty line that is to follow."""
+
+
+class _RefusedError(Exception):
+    """Raised for httptools, which goes no further then."""
 
 
 class AnswerParser:
@@ -29,8 +44,8 @@ class AnswerParser:
         self.is_over = False
         self.problem = ""
         """Why no more of it can be read, where it is not over."""
-        self.is_too_long = False
         self._bytes_beside = 0
+        self._tail = b""
         # The two refer to each other until the answer is read, or given up.
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
         # What RFC 9112 lets a reader take (2.2) or has it take (5.2, folded headers), what servers
@@ -46,10 +61,10 @@ class AnswerParser:
         """Take these bytes; none means that the connection has ended."""
         if data:
             self._parse(data)
-        elif self.has_head and FRAMING.isdisjoint(name for name, _ in self.headers):
+        elif self.has_head and (not self._is_framed or self._tail == _LAST_CHUNK):
             self.is_over = True
-        else:
-            self.problem = "the connection ended before the answer did"
+        elif not self.problem:
+            self.problem = ENDED_EARLY
         if self.is_over or self.problem:
             self.give_up()
 
@@ -63,24 +78,37 @@ class AnswerParser:
         """Take no more."""
         self._parser = None
 
+    @property
+    def _is_framed(self) -> bool:
+        return any(
+            name == b"content-length"
+            or (name == b"transfer-encoding" and value.lower().endswith(b"chunked"))
+            for name, value in self.headers
+        )
+
     def _parse(self, data: bytes) -> None:
         parser = self._parser
         if parser is None:
             return
         known = len(self.pieces)
+        self._tail = data[-5:] if len(data) >= 5 else (self._tail + data)[-5:]
         try:
             parser.feed_data(data)
-        except (HttpParserError, HttpParserUpgrade):
+        except (HttpParserError, HttpParserUpgrade) as exc:
+            if isinstance(exc, HttpParserCallbackError):
+                # A signal's handler may have raised in one, such as a worker's that is to end.
+                cause = exc.__context__
+                if cause is not None and not isinstance(cause, _RefusedError):
+                    raise cause from None
             self.problem = "" if self.is_over else "the answer is no HTTP"
         self._bytes_beside = 0 if len(self.pieces) > known else self._bytes_beside + len(data)
         if self._bytes_beside > MAX_HEAD_BYTES:
-            self.is_too_long = True
-            self.problem = "the answer's head, or what follows its body, is too long"
+            self.problem = TOO_LONG
 
     def on_message_begin(self) -> None:
         if self.is_over:  # whatever it is, nobody asked for it
             self.keeps_connection = False
-            raise ValueError("nobody asked for another answer")
+            raise _RefusedError
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.has_head:  # else it is a trailer
@@ -92,7 +120,7 @@ class AnswerParser:
             return
         self.status, self.version = parser.get_status_code(), parser.get_http_version()
         if self.status < 100:
-            raise ValueError("no status")
+            raise _RefusedError
         if self.status < 200:
             self.headers.clear()
             return

@@ -5,6 +5,7 @@ from typing import Any
 
 from urllib3 import BaseHTTPResponse, HTTPHeaderDict
 
+from . import http_answer
 from .exceptions import LimitExceeded
 from .exchange import READ_AHEAD_BYTES
 from .http_answer import AnswerParser
@@ -46,39 +47,49 @@ class Received(BaseHTTPResponse):
         )
         self.length_remaining = None
 
-    @property
-    def is_over(self) -> bool:
-        """Whether all of it was read."""
-        return self._parser.is_over and not self._parser.pieces
-
     def read1(self, amt: int | None = None, decode_content: bool | None = None) -> bytes:
-        """More of the body as it was sent, of whatever length; nothing at its end."""
+        """More of the body as it was sent, of whatever length; nothing at its end.
+
+        With its last piece the connection is free for another request.
+        """
         parser = self._parser
         while not parser.pieces and not parser.is_over:
             self._read_on(_READ_BYTES)
-        return parser.taken()
+        taken = parser.taken()
+        if parser.is_over:
+            self._part_with_connection(keeps_it=parser.keeps_connection)
+        return taken
 
     def close(self) -> None:
-        """Part with the connection, which is kept where the answer is over."""
+        """Give up what is left of it, and its connection with that."""
+        self._parser.give_up()
+        self._part_with_connection(keeps_it=False)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was read to its end, or given up."""
+        return self._connection is None
+
+    def _part_with_connection(self, *, keeps_it: bool) -> None:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        self._parser.give_up()
         self._sock.answered()
-        if not (self.is_over and self._parser.keeps_connection):
+        if not keeps_it:
             connection.close()
         self._pool._put_conn(connection)
 
     def _read_on(self, size: int) -> None:
+        """Wait for more; what came before a flaw was found is given first."""
         parser = self._parser
-        if not parser.problem:
-            data = self._sock.recv(size)
-            parser.take(data)
-            if parser.is_over:  # no stop of the call may touch the connection from now on
-                self._sock.answered()
-            if not data and parser.problem:
+        match parser.problem:
+            case "":
+                parser.take(self._sock.recv(size))
+            case http_answer.ENDED_EARLY:
                 raise RemoteDisconnected(parser.problem)
-        if parser.is_too_long:
-            raise LimitExceeded("The server's answer is too large.", may_have_run=True)
-        if parser.problem:
-            raise HTTPException(parser.problem)
+            case http_answer.TOO_LONG:
+                raise LimitExceeded("The server's answer is too large.", may_have_run=True)
+            case problem:
+                raise HTTPException(problem)
+        if parser.is_over:  # no stop of the call may touch the connection from now on
+            self._sock.answered()

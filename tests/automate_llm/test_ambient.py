@@ -144,9 +144,11 @@ def test_surplus_bytes_inside_tls_cost_the_connection(tls_server, trusted, form)
     def script(connection):
         answer = json.dumps(answer_to(connection.read_request())).encode()
         whole = head(headers={**JSON, "Content-Length": str(len(answer))}) + answer
-        for piece in [whole + surplus] if form == "one write" else [whole, surplus]:
-            connection.send(piece)
-        sent.release()
+        try:  # the connection may be closed as soon as the surplus is seen
+            for piece in [whole + surplus] if form == "one write" else [whole, surplus]:
+                connection.send(piece)
+        finally:
+            sent.release()
         connection.wait_for_end()
 
     server = tls_server(script)

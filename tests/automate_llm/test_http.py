@@ -326,9 +326,27 @@ def test_a_header_whose_name_is_none_is_not_sent(raw_server, name):
 
 def test_a_credential_takes_the_place_of_a_header_in_other_letters(raw_server):
     server = raw_server(answering)
-    call(settled(server, headers={"aCCept": "mine"}))
+    call(settled(server, headers={"aCCept": "mine", "HOST": "theirs", "content-length": "3"}))
 
-    assert server.requests[0].headers["accept"] == "mine"
+    sent = server.requests[0]
+    assert (sent.headers["accept"], sent.headers["host"]) == ("mine", "theirs")
+    assert sent.body["method"] == "tools/call"
+
+
+@pytest.mark.parametrize("flaw", [b"<html>", b"2; a=b\r\n"])
+def test_a_refusal_counts_though_its_body_is_flawed(raw_server, flaw):
+    error = failure(settled(raw_server(sending(head("401 Unauthorized", CHUNKED) + flaw))))
+
+    assert isinstance(error, UnexpectedStatus)
+    assert not error.may_have_run
+
+
+def test_an_event_counts_though_what_follows_it_is_flawed(raw_server):
+    def script(connection):
+        event = f"data: {json.dumps(answer_to(connection.read_request()))}\n\n".encode()
+        connection.send(head(headers=EVENTS) + chunk(event) + b"what?")
+
+    assert call(settled(raw_server(script))).text == "fine"
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nb", "a\0b", "tök3n", "tok3n\N{SNOWMAN}"])

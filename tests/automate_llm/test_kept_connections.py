@@ -2,6 +2,7 @@ import json
 import socket
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -81,6 +82,30 @@ def test_the_connection_is_used_again_after_a_refusal_in_json(raw_server):
 
     assert call(connection).text == "fine"
     assert len(server.connections) == 1
+
+
+@pytest.mark.parametrize("is_raised", [False, True])
+@pytest.mark.parametrize("status", ["202 Accepted", "204 No Content", "408 Request Timeout"])
+def test_an_answer_that_is_given_up_costs_the_connection_though_it_is_empty(
+    raw_server, status, is_raised
+):
+    def script(connection):
+        while True:
+            connection.read_request()
+            connection.respond(b"", status)
+
+    server = raw_server(script)
+    connection = settled(server)
+    for _ in range(2):
+        with (
+            suppress(KeyError),
+            send(connection, Exchange(5), "POST", server.url, {}, b"{}") as answer,
+        ):
+            if is_raised:
+                raise KeyError
+            answer.close()
+
+    assert len(server.connections) == 2
 
 
 @pytest.mark.parametrize("surplus", [b"x", head(headers={**JSON, "Content-Length": "2"}) + b"{}"])
