@@ -11,6 +11,8 @@ from mcp_types import CallToolResult, ImageContent
 from tests.servers.mcp_sdk import Offer
 from tests.servers.scripted_model import calls, text
 
+from .test_chat import wait_for_answer
+
 HOSTILE = (
     b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(2)</script></svg>'
 )
@@ -64,6 +66,7 @@ def test_a_drawing_with_a_script_is_a_download(
 
     send(page, "Draw")
     page.wait_for_selector(".call-file", state="attached")
+    wait_for_answer(page)  # whose last swap could come between a press and its release
     page.click(".call summary")
     with page.expect_download() as download:
         page.click(".call-file")
