@@ -49,9 +49,11 @@ class Nursery:
     def raise_next(self) -> None:
         """Start the next process; a web process is ready then."""
         self._write({"do": "fork"})
-        self.pid = self._heard()["born"]
-        if self._is_web:
-            assert self._heard().get("ready"), "the web process died at its start"
+        news = self._heard()
+        if self._is_web:  # it may be ready before its birth is told of
+            news |= self._heard()
+            assert "ready" in news, "the web process died at its start"
+        self.pid = news["born"]
 
     def told(self, do: str, **order: Any) -> dict[str, Any] | None:
         """Have the web process do something; nothing where it died of it."""
