@@ -1,6 +1,7 @@
 """Rows of what a tool's server asks a person, whichever way it asks."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.utils import timezone
 
@@ -9,10 +10,24 @@ from automate_llm.values import InputRequest
 from .models import Question, ToolCall
 from .schema_forms import with_order
 
+MAX_LEVELS = 30
+"""Of objects and arrays in a question's schema. MariaDB holds no JSON of more than 32."""
+
 
 def can_be_asked(request: InputRequest, key: str = "") -> bool:
     """Whether a row can hold it; what does not fit could not be answered under its own name."""
-    return len(key) <= 200 and len(request.url) <= 2000
+    return len(key) <= 200 and len(request.url) <= 2000 and _has_levels(request.schema, MAX_LEVELS)
+
+
+def _has_levels(value: Any, at_most: int) -> bool:
+    match value:
+        case dict():
+            parts = [*value.values()]
+        case list():
+            parts = value
+        case _:
+            return True
+    return at_most > 0 and all(_has_levels(each, at_most - 1) for each in parts)
 
 
 def question_of(

@@ -5,7 +5,6 @@ any tab or process; it is over with its call, and nobody can answer it tomorrow.
 Source: MCP 2025-11-25, client/elicitation.
 """
 
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -13,7 +12,6 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from django.db import IntegrityError
 from django.utils import timezone
 
 from automate.conf import Settings
@@ -35,8 +33,6 @@ MAX_QUESTIONS = 10
 
 DISMISSED = InputAnswer("cancel")
 DECLINED = InputAnswer("decline")
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,12 +119,7 @@ class HeldQuestions:
                 [(TurnEvent.Kind.CALL, {"call": call.pk}), (TurnEvent.Kind.WAITING, {})]
             )
 
-        try:
-            self._log.commit(store)
-        except IntegrityError:  # MariaDB takes no JSON that is deeply nested
-            logger.warning("A question of %s cannot be stored", call.function_name, exc_info=True)
-            asked.give(DECLINED)
-            return
+        self._log.commit(store)
         self._open[question.pk] = call, asked
         announce(question_asked, question)
 

@@ -168,3 +168,30 @@ def test_an_approved_call_may_ask_too(asked: Any) -> None:
 
     assert run(turn).status == Turn.Status.DONE
     assert result(turn)["name"] == "Ada"
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """A schema of so many levels of objects, an odd number."""
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(levels // 2):
+        schema = {"type": "object", "properties": {"a": schema}}
+    return schema
+
+
+@pytest.mark.parametrize(("levels", "status"), [(29, "waiting"), (31, "failed"), (41, "failed")])
+def test_a_question_that_is_nested_too_deep_ends_its_call_and_not_the_turn(
+    model: Any, ask: Any, shop: Any, levels: int, status: str
+) -> None:
+    async def ask_deep(context: Any, params: Any) -> Any:
+        form = ElicitRequestFormParams(message="Who?", requested_schema=nested(levels))
+        return InputRequiredResult(input_requests={"who": ElicitRequest(params=form)})
+
+    shop(Offer("greet", conversation=ask_deep))
+    turn = ask()
+    model([calls(("shop__greet", {"a": 1})), text("It cannot be asked.")])
+    run(turn)
+
+    call = turn.tool_calls.get()
+    assert call.status == status
+    assert turn.status == (Turn.Status.WAITING if status == "waiting" else Turn.Status.DONE)
+    assert ("cannot be asked" in call.error) == (status == "failed")
