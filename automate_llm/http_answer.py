@@ -20,7 +20,10 @@ ENDED_EARLY = "the connection ended before the answer did"
 TOO_LONG = "the answer's head, or what follows its body, is too long"
 
 _LAST_CHUNK = b"\r\n0\r\n"
-"""Some servers close the connection here, and leave out the empty line that is to follow."""
+"""Some servers close the connection here, and leave out the empty line that is to follow.
+
+A chunk that breaks off may look so too. What is in it is then no whole JSON, or event.
+"""
 
 
 class _RefusedError(Exception):
@@ -61,7 +64,7 @@ class AnswerParser:
         """Take these bytes; none means that the connection has ended."""
         if data:
             self._parse(data)
-        elif self.has_head and (not self._is_framed or self._tail == _LAST_CHUNK):
+        elif self.has_head and self._may_end_here:
             self.is_over = True
         elif not self.problem:
             self.problem = ENDED_EARLY
@@ -79,12 +82,12 @@ class AnswerParser:
         self._parser = None
 
     @property
-    def _is_framed(self) -> bool:
-        return any(
-            name == b"content-length"
-            or (name == b"transfer-encoding" and value.lower().endswith(b"chunked"))
-            for name, value in self.headers
-        )
+    def _may_end_here(self) -> bool:
+        """Whether the end of the connection is the body's."""
+        framing = {name: value.lower() for name, value in self.headers if name in FRAMING}
+        if framing.get(b"transfer-encoding", b"").endswith(b"chunked"):
+            return self._tail == _LAST_CHUNK
+        return b"content-length" not in framing
 
     def _parse(self, data: bytes) -> None:
         parser = self._parser

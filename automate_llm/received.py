@@ -8,7 +8,6 @@ from urllib3 import BaseHTTPResponse, HTTPHeaderDict
 from . import http_answer
 from .exceptions import LimitExceeded
 from .exchange import READ_AHEAD_BYTES
-from .http_answer import AnswerParser
 
 _READ_BYTES = 64 * 1024
 
@@ -24,13 +23,13 @@ class Received(BaseHTTPResponse):
 
     def __init__(self, sock: Any) -> None:
         self._sock = sock
-        self._parser = parser = AnswerParser()
+        self._parser = parser = http_answer.AnswerParser()
         self._connection: Any = None  # which the pool sets, and itself
         self._pool: Any = None
         try:
             while not parser.has_head:
                 self._read_on(READ_AHEAD_BYTES)
-        except BaseException:
+        except BaseException:  # raised on
             parser.give_up()
             raise
         headers = HTTPHeaderDict()

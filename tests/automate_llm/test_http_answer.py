@@ -59,6 +59,15 @@ def test_an_empty_line_after_the_last_chunk_is_not_missed(
     assert bool(parser.problem) != is_over
 
 
+def test_a_counted_body_that_breaks_off_is_not_over_because_of_how_it_ends() -> None:
+    parser = AnswerParser()
+    parser.take(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhi\r\n0\r\n")
+    parser.take(b"")
+
+    assert not parser.is_over
+    assert parser.problem == ENDED_EARLY
+
+
 class Interrupted(AnswerParser):
     """As when a signal comes while a body is taken, whose handler raises."""
 
