@@ -97,11 +97,12 @@ def test_a_server_that_takes_nothing_meets_the_deadline(raw_server):
     [
         sending(head(headers={**JSON, "Content-Length": "5000000"}) + b" " * 5_000_000),
         dripping(head(headers=CHUNKED), itertools.repeat(chunk(b" " * 60_000)), 0),
+        dripping(head(headers=CHUNKED), itertools.repeat(chunk(b" ") * 10_000), 0),
         dripping(head(headers=EVENTS), itertools.repeat(chunk(b": more\n" * 9_000)), 0),
         dripping(b"HTTP/1.1 200 OK\r\n", itertools.repeat(b"X: " + b"x" * 9_000 + b"\r\n"), 0),
         dripping(b"", itertools.repeat(head("100 Continue") * 100), 0),
     ],
-    ids=["counted", "chunks", "comments", "header", "interim"],
+    ids=["counted", "chunks", "tiny chunks", "comments", "header", "interim"],
 )
 def test_an_endless_answer_is_cut_at_its_limit(raw_server, script):
     error = failure(settled(raw_server(script)))
