@@ -16,10 +16,11 @@ MAX_LEVELS = 30
 
 def can_be_asked(request: InputRequest, key: str = "") -> bool:
     """Whether a row can hold it; what does not fit could not be answered under its own name."""
-    return len(key) <= 200 and len(request.url) <= 2000 and _has_levels(request.schema, MAX_LEVELS)
+    return len(key) <= 200 and len(request.url) <= 2000 and _is_within(request.schema, MAX_LEVELS)
 
 
-def _has_levels(value: Any, at_most: int) -> bool:
+def _is_within(value: Any, levels: int) -> bool:
+    """Whether no more levels of objects and arrays are in it."""
     match value:
         case dict():
             parts = [*value.values()]
@@ -27,7 +28,7 @@ def _has_levels(value: Any, at_most: int) -> bool:
             parts = value
         case _:
             return True
-    return at_most > 0 and all(_has_levels(each, at_most - 1) for each in parts)
+    return levels > 0 and all(_is_within(each, levels - 1) for each in parts)
 
 
 def question_of(

@@ -111,3 +111,11 @@ def held_by(turn: Turn) -> HeldQuestions:
     """What a run of the turn would have."""
     this = Running(turn.pk, uuid4(), 60, Countdown(60))
     return HeldQuestions(EventLog(turn.pk), lambda: None, this, conf())
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """A schema of so many levels of objects, an odd number."""
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(levels // 2):
+        schema = {"type": "object", "properties": {"a": schema}}
+    return schema

@@ -15,7 +15,17 @@ from chat.models import Question, ToolCall, Turn
 from chat.recovery import recover_abandoned
 from chat.submission import stop_turn
 
-from .holding import FORM, ask_without_end, asked, ended, gives_up, greeted, held_by, waiting
+from .holding import (
+    FORM,
+    ask_without_end,
+    asked,
+    ended,
+    gives_up,
+    greeted,
+    held_by,
+    nested,
+    waiting,
+)
 from .rows import let_lease_run_out
 from .test_stopping import until
 
@@ -114,10 +124,7 @@ def test_who_let_one_question_run_out_is_asked_no_other(asked: Any) -> None:
 def test_a_question_that_a_database_could_not_hold_is_declined(asked: Any) -> None:
     turn, thread = asked(gives_up)
     ended(turn, thread)
-    deep: dict[str, Any] = {"type": "string"}
-    for _ in range(40):
-        deep = {"type": "object", "properties": {"a": deep}}
-    late = Asked(InputRequest("form", "Who?", deep))
+    late = Asked(InputRequest("form", "Who?", nested(81)))
 
     held_by(turn).ask(greeted(turn), late)
 

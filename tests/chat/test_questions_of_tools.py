@@ -21,6 +21,8 @@ from chat.submission import stop_turn
 from tests.servers.mcp_sdk import Offer
 from tests.servers.scripted_model import calls, text
 
+from .holding import nested
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 FORM = {
@@ -168,14 +170,6 @@ def test_an_approved_call_may_ask_too(asked: Any) -> None:
 
     assert run(turn).status == Turn.Status.DONE
     assert result(turn)["name"] == "Ada"
-
-
-def nested(levels: int) -> dict[str, Any]:
-    """A schema of so many levels of objects, an odd number."""
-    schema: dict[str, Any] = {"type": "string"}
-    for _ in range(levels // 2):
-        schema = {"type": "object", "properties": {"a": schema}}
-    return schema
 
 
 @pytest.mark.parametrize(("levels", "status"), [(29, "waiting"), (31, "failed"), (41, "failed")])
