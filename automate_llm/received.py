@@ -73,7 +73,7 @@ class Received(BaseHTTPResponse):
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        self._sock.answered()
+        self._sock.answered()  # no stop of the call may touch it from now on
         if not keeps_it:
             connection.close()
         self._pool._put_conn(connection)
@@ -90,5 +90,3 @@ class Received(BaseHTTPResponse):
                 raise LimitExceeded("The server's answer is too large.", may_have_run=True)
             case problem:
                 raise HTTPException(problem)
-        if parser.is_over:  # no stop of the call may touch the connection from now on
-            self._sock.answered()
