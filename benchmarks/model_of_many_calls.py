@@ -18,7 +18,7 @@ def main() -> None:
         # Different ones: the same call over and over would be stopped.
         return calls(*((name, {**ARGUMENTS, "query": f"mug {each}"}) for each in range(count)))
 
-    with ScriptedModel(reply) as model:
+    with ScriptedModel(reply, keeps_requests=False) as model:
         print(f"READY {model.base_url}", flush=True)
         threading.Event().wait()
 
