@@ -5,16 +5,24 @@ the short ones of a turn that takes longer than SQLite itself.
 """
 
 import re
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
+from threading import get_ident
 from typing import Any
 
+from django.conf import settings
 from django.db.backends.sqlite3.base import DatabaseWrapper as SQLite
 
 _PERCENT = re.compile(r"%[s%]?")
 
 
 class Statement:
-    """SQL as Django writes it, with `%s` for each value."""
+    """SQL as Django writes it, with `%s` for each value.
+
+    SQLite is asked past Django's cursors, unless somebody looks on: a wrapper of statements, the
+    log of queries that `DEBUG` keeps, or a backend that is built on Django's.
+    """
 
     __slots__ = ("_for_django", "_for_sqlite")
 
@@ -25,13 +33,10 @@ class Statement:
     def run(self, connection: Any, values: Sequence[Any]) -> Any:
         """The cursor that has run it, which the caller closes.
 
-        SQLite is asked past Django's cursors, unless somebody looks on: a wrapper of statements,
-        the log of queries that `DEBUG` keeps, or a backend that is built on Django's.
-
         Raises:
             django.db.Error: in one of its forms, as from Django's own cursor.
         """
-        if type(connection) is not SQLite or _is_looked_at(connection):
+        if not _is_asked_directly(connection):
             cursor = connection.cursor()
             try:
                 cursor.execute(self._for_django, values)
@@ -39,11 +44,12 @@ class Statement:
                 cursor.close()
                 raise
             return cursor
-        connection.ensure_connection()
-        connection.validate_thread_sharing()
-        connection.validate_no_broken_transaction()
-        with connection.wrap_database_errors:
-            return connection.connection.execute(self._for_sqlite, values)
+        sqlite = _own_connection(connection)
+        try:
+            return sqlite.execute(self._for_sqlite, values)
+        except sqlite3.Error:
+            with connection.wrap_database_errors:
+                raise
 
     def rows(self, connection: Any, values: Sequence[Any]) -> list[Any]:
         """What it selects, or returns of what it has changed.
@@ -51,13 +57,30 @@ class Statement:
         Raises:
             django.db.Error: as above.
         """
-        cursor = self.run(connection, values)
-        try:
-            with connection.wrap_database_errors:
+        if not _is_asked_directly(connection):
+            with closing(self.run(connection, values)) as cursor:
                 return list(cursor.fetchall())
-        finally:
-            cursor.close()
+        sqlite = _own_connection(connection)
+        try:
+            # A cursor that was read to its end holds nothing that would have to be closed.
+            return list(sqlite.execute(self._for_sqlite, values).fetchall())
+        except sqlite3.Error:
+            with connection.wrap_database_errors:
+                raise
 
 
-def _is_looked_at(connection: Any) -> bool:
-    return bool(connection.execute_wrappers or connection.queries_logged)
+def _is_asked_directly(connection: Any) -> bool:
+    return type(connection) is SQLite and not (
+        connection.execute_wrappers or connection.force_debug_cursor or settings.DEBUG
+    )
+
+
+def _own_connection(connection: Any) -> Any:
+    """SQLite's own connection, where Django lets this one be used now; it checks the same."""
+    if connection.connection is None:
+        connection.ensure_connection()
+    if connection._thread_ident != get_ident():
+        connection.validate_thread_sharing()
+    if connection.needs_rollback:
+        connection.validate_no_broken_transaction()
+    return connection.connection

@@ -5,7 +5,7 @@ which takes several times what running it does. Django's signals, `save` and `au
 of it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
@@ -43,20 +43,24 @@ def update_rows(
     `None` equals nothing. Returns how many rows there were.
     """
     alias = using or router.db_for_write(model)
-    condition = _Condition(where)
-    changes = tuple((name, isinstance(value, Plus)) for name, value in values.items())
-    new = [
-        (name, value.amount if isinstance(value, Plus) else value) for name, value in values.items()
-    ]
-    sql = _update(model, alias, changes, condition.shape)
-    return _executed(model, alias, sql, chain(new, condition.values))
+    connection: Any = connections[alias]
+    columns = _columns(model, connection.vendor)
+    changes, sent = [], []
+    for name, value in values.items():
+        is_added = isinstance(value, Plus)
+        changes.append((name, is_added))
+        sent.append(columns[name].prepared(value.amount if is_added else value, connection))
+    where_shape = _add_condition(where, columns, connection, sent)
+    return _executed(_update(model, alias, tuple(changes), where_shape), connection, sent)
 
 
 def delete_rows(model: Model, where: Mapping[str, Any], *, using: str | None = None) -> int:
     """`DELETE` such rows, to which no others may refer. Returns how many there were."""
     alias = using or router.db_for_write(model)
-    condition = _Condition(where)
-    return _executed(model, alias, _delete(model, alias, condition.shape), condition.values)
+    connection: Any = connections[alias]
+    sent: list[Any] = []
+    shape = _add_condition(where, _columns(model, connection.vendor), connection, sent)
+    return _executed(_delete(model, alias, shape), connection, sent)
 
 
 def insert_rows(
@@ -82,17 +86,6 @@ def insert_rows(
             row._state.adding, row._state.db = False, alias
 
 
-class _Condition:
-    """What rows must be equal to: its shape, and its values one by one."""
-
-    def __init__(self, where: Mapping[str, Any]) -> None:
-        each = [
-            (name, value if isinstance(value, tuple) else (value,)) for name, value in where.items()
-        ]
-        self.shape: Shape = tuple((name, len(values)) for name, values in each)
-        self.values = [(name, value) for name, values in each for value in values]
-
-
 class _Column(NamedTuple):
     """Where a value goes: the field that prepares it, and the type that needs no preparation."""
 
@@ -114,6 +107,10 @@ class _Column(NamedTuple):
         """What the database is sent for it."""
         if type(value) is self.plain or (value is None and self.takes_null):
             return value
+        if self.plain is str and isinstance(value, str):  # such as one of `TextChoices`
+            return value
+        if isinstance(value, models.Model):
+            value = value.pk
         return self.field.get_db_prep_save(value, connection)
 
 
@@ -141,18 +138,21 @@ _NUMBERS = (
 """What goes unchanged to every database but PostgreSQL, which has a type for each of them."""
 
 
-def _executed(
-    model: Model, alias: str, statement: Statement, values: Iterable[tuple[str, Any]]
-) -> int:
-    connection = connections[alias]
-    columns = _columns(model, connection.vendor)
-    sent = [columns[name].prepared(_bare(value), connection) for name, value in values]
+def _add_condition(
+    where: Mapping[str, Any], columns: "Mapping[str, _Column]", connection: Any, sent: list[Any]
+) -> Shape:
+    """Add what rows must be equal to, value by value, to what is sent. Returns the shape of it."""
+    shape = []
+    for name, value in where.items():
+        values = value if isinstance(value, tuple) else (value,)
+        shape.append((name, len(values)))
+        sent += [columns[name].prepared(each, connection) for each in values]
+    return tuple(shape)
+
+
+def _executed(statement: Statement, connection: Any, sent: Sequence[Any]) -> int:
     with in_line(connection), closing(statement.run(connection, sent)) as cursor:
         return int(cursor.rowcount)
-
-
-def _bare(value: Any) -> Any:
-    return value.pk if isinstance(value, models.Model) else value
 
 
 def _insert_batch(
@@ -166,7 +166,11 @@ def _insert_batch(
     """The keys of the rows, as far as they are known now."""
     if len(rows) == 1:
         row = rows[0]
-        sent = [column.prepared(getattr(row, name), connection) for name, column in columns]
+        values = [getattr(row, name) for name, _ in columns]
+        sent = [
+            value if type(value) is column.plain else column.prepared(value, connection)
+            for value, (_, column) in zip(values, columns, strict=True)
+        ]
     else:
         each = [
             _column_values(column, [getattr(row, name) for row in rows], connection)

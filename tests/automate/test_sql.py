@@ -1,10 +1,12 @@
 """Statements that are written once: the same to every database, and to whoever looks on."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from django.core.exceptions import SynchronousOnlyOperation
 from django.db import (
     DEFAULT_DB_ALIAS,
     DatabaseError,
@@ -76,6 +78,14 @@ def test_another_threads_connection_is_refused() -> None:
     thread.join()
 
     assert "same thread" in str(errors[0])
+
+
+def test_an_event_loop_is_not_held_up_by_a_database() -> None:
+    async def ask() -> None:
+        Statement("SELECT 1").rows(connections[DEFAULT_DB_ALIAS], [])
+
+    with pytest.raises(SynchronousOnlyOperation):
+        asyncio.run(ask())
 
 
 def test_wrappers_and_the_log_of_queries_see_each_statement() -> None:
