@@ -82,6 +82,8 @@ class _Compiled:
             for each in self.parameters
         ]
         rows = self.statement.rows(connection, values)
+        if not rows:
+            return rows
         if self.converters:
             rows = [self._converted(row, connection) for row in rows]
         if not issubclass(self.queryset._iterable_class, ModelIterable):

@@ -22,7 +22,11 @@ from .limits import TurnLimits
 from .models import Approval, Conversation, Message, ToolCall, ToolGrant, Turn
 
 _conversation = CompiledQuery(
-    lambda: Conversation.objects.select_related("user").filter(pk=Place(Conversation, "pk"))
+    lambda: (
+        Conversation.objects.select_related("user")
+        .filter(pk=Place(Conversation, "pk"))
+        .only("user", "tools_left_out")  # and all of the person
+    )
 )
 
 
