@@ -185,6 +185,8 @@ class Reader:
 
     def is_in(self) -> None:
         """A thread has read its head; the next one may. Nothing depends on that it says so."""
+        if not self._inside:  # nobody waits, as long as there is no crowd
+            return
         with self._lock:
             self._inside = max(0, self._inside - 1)
             self._let_in()
