@@ -1,7 +1,7 @@
 """The values that cross the library's border: frozen, and free of storage and wire objects."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -171,6 +171,10 @@ class ToolResult:
         if all(block.get("type") == "text" for block in taken or self.content):
             return self.text
         return [dict(block) for block in self.content]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its fields by name. What they hold is not copied, which `asdict` does value by value."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -311,7 +311,7 @@ class Dispatcher:
     def _result(self, call: ToolCall, result: ToolResult) -> tuple[Status, dict[str, Any]]:
         failed = result.is_error
         return Status.FAILED if failed else Status.SUCCEEDED, {
-            "result": asdict(result),
+            "result": result.as_dict(),
             "result_text": model_text(result, self._settings.MAX_RESULT_CHARACTERS),
             "error": _("The tool reported a failure.") if failed else "",
             "warning": "" if failed else _misfit(call, result),
