@@ -178,6 +178,8 @@ def _insert_batch(
         ]
         sent = [*chain.from_iterable(zip(*each, strict=True))]
     returns_keys = wants_keys and connection.features.can_return_rows_from_bulk_insert
+    if len(rows) == 1 and connection.vendor == "sqlite":
+        returns_keys = False  # its cursor knows the key, and `RETURNING` is one more step
     statement = _insert(model, connection.alias, len(rows), returns_keys, ignores_conflicts)
     with in_line(connection):
         if returns_keys:
