@@ -113,7 +113,7 @@ class Connection:
         if time.monotonic() > self._free_until:
             return False
         try:
-            self.socket.settimeout(0)
+            self._wait_up_to(0)
             self.socket.recv(1)
         except _NOTHING_YET:
             return True
@@ -130,7 +130,7 @@ class Connection:
         """Send a whole request, each part within that time; its answer is read next."""
         self._answer, self._free_until = AnswerParser(), 0.0
         try:
-            self.socket.settimeout(timeout)
+            self._wait_up_to(timeout)
             left = request.view()
             while left:
                 left = left[self.socket.send(left) :]
@@ -192,9 +192,14 @@ class Connection:
         if self._answer.problem:
             raise httpx2.RemoteProtocolError(self._answer.problem)
 
+    def _wait_up_to(self, seconds: float | None) -> None:
+        """What the socket does from now on; to tell it so is a call of the system each time."""
+        if self.socket.gettimeout() != seconds:
+            self.socket.settimeout(seconds)
+
     def _received(self, timeout: float | None) -> bytes:
         try:
-            self.socket.settimeout(timeout)
+            self._wait_up_to(timeout)
             return self.socket.recv(_READ_BYTES)
         except TimeoutError as exc:
             raise httpx2.ReadTimeout(str(exc)) from exc
@@ -203,7 +208,7 @@ class Connection:
 
     def _received_in_turn(self, timeout: float | None) -> bytes:
         """What has come of the head, when it is there, and when it is this thread's turn."""
-        self.socket.settimeout(0)
+        self._wait_up_to(0)
         while True:
             try:
                 return self.socket.recv(_READ_BYTES)
