@@ -9,6 +9,8 @@ from sqlite3 import SQLITE_LIMIT_VARIABLE_NUMBER
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from .sql import begin_directly
+
 # What is done on commit still holds it, and may write.
 _line = threading.RLock()
 _own = threading.local()
@@ -54,7 +56,9 @@ def out_of_line(work: Callable[[], object]) -> None:
 @contextmanager
 def short_transaction() -> Iterator[None]:
     """`transaction.atomic` for the writes of a turn, which waits for nothing but the database."""
-    with in_line(connections[DEFAULT_DB_ALIAS]), transaction.atomic():
+    connection = connections[DEFAULT_DB_ALIAS]
+    begin_directly(connection)
+    with in_line(connection), transaction.atomic():
         yield
 
 

@@ -1,9 +1,10 @@
 """Statements that are written once: the same to every database, and to whoever looks on."""
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 from django.core.exceptions import SynchronousOnlyOperation
@@ -11,6 +12,7 @@ from django.db import (
     DEFAULT_DB_ALIAS,
     DatabaseError,
     IntegrityError,
+    OperationalError,
     ProgrammingError,
     connections,
     transaction,
@@ -20,7 +22,7 @@ from django.db.backends.utils import CursorWrapper
 from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
 
-from automate.sql import Statement
+from automate.sql import Statement, begin_directly
 
 pytestmark = pytest.mark.django_db
 
@@ -119,8 +121,10 @@ def test_only_sqlite_is_asked_past_djangos_cursors(monkeypatch) -> None:
 
 
 @contextmanager
-def in_memory(backend: type[SQLite]) -> Iterator[SQLite]:
-    settings = {**connection.settings_dict, "ENGINE": "", "NAME": ":memory:", "OPTIONS": {}}
+def own_connection(
+    backend: type[SQLite], *, name: str = ":memory:", **options: object
+) -> Iterator[SQLite]:
+    settings = {**connection.settings_dict, "ENGINE": "", "NAME": name, "OPTIONS": options}
     own = backend(settings, "own")
     try:
         yield own
@@ -140,12 +144,74 @@ class Counting(SQLite):
 
 
 def test_a_backend_that_is_built_on_djangos_sees_each_statement() -> None:
-    with in_memory(Counting) as counting:
+    with own_connection(Counting) as counting:
         assert Statement("SELECT %s").rows(counting, ["a"]) == [("a",)]
         assert counting.cursors == 1
 
 
 def test_a_connection_is_made_where_there_is_none() -> None:
-    with in_memory(SQLite) as own:
+    with own_connection(SQLite) as own:
         assert own.connection is None
         assert Statement("SELECT %s").rows(own, ["a"]) == [("a",)]
+
+
+def begin(own: SQLite) -> None:
+    """As `transaction.atomic` does it."""
+    own.set_autocommit(False, force_begin_transaction_with_broken_autocommit=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "sql"), [({}, "BEGIN"), ({"transaction_mode": "IMMEDIATE"}, "BEGIN IMMEDIATE")]
+)
+def test_a_transaction_begins_as_the_settings_say_past_djangos_cursors(
+    options, sql, monkeypatch
+) -> None:
+    monkeypatch.setattr(SQLite, "create_cursor", lambda *_: pytest.fail("a cursor of Django's"))
+    with own_connection(SQLite, **options) as own:
+        begin_directly(own)
+        own.connect()
+        said: list[str] = []
+        own.connection.set_trace_callback(said.append)
+        begin(own)
+
+        assert said == [sql]
+        assert not own.get_autocommit()
+        assert own.connection.in_transaction
+
+
+def test_who_looks_on_sees_how_a_transaction_begins() -> None:
+    seen = []
+
+    def look(execute, sql, values, many, context):
+        seen.append(sql)
+        return execute(sql, values, many, context)
+
+    with own_connection(SQLite) as own:
+        begin_directly(own)
+        with own.execute_wrapper(look):
+            begin(own)
+
+        assert seen == ["BEGIN"]
+
+
+def test_a_backend_that_is_built_on_djangos_begins_by_itself() -> None:
+    with own_connection(Counting) as counting:
+        begin_directly(counting)
+        begin(counting)
+
+        assert counting.cursors == 1
+
+
+def test_a_transaction_that_cannot_begin_is_an_error_of_djangos(tmp_path) -> None:
+    name = str(tmp_path / "one.sqlite3")
+    with closing(sqlite3.connect(name, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with own_connection(SQLite, name=name, timeout=0, transaction_mode="IMMEDIATE") as own:
+            begin_directly(own)
+            with pytest.raises(OperationalError, match="locked"):
+                begin(own)
+            assert own.get_autocommit()
+
+            other.execute("ROLLBACK")
+            begin(own)
+            assert own.connection.in_transaction
