@@ -3,10 +3,14 @@
 Every turn makes three tool calls in a row and then answers: four streamed requests to one scripted
 model, three calls to one MCP server on the official SDK, which offers 20 tools. All contenders are
 processes of their own, which take turns, round by round.
+
+Where the system may choose, it moves the threads of a process from core to core, which costs those
+that have many. `--one-core` takes that choice away from all of them alike.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -71,21 +75,37 @@ def main() -> int:
     parser.add_argument("--install", action="store_true", help="fetch the peers, and end")
     parser.add_argument("--turns", type=int, default=96, help="in each round of each contender")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--one-core",
+        action="store_true",
+        help="hold every contender to one core, and the servers to the others (Linux)",
+    )
     chosen = parser.parse_args()
+    if chosen.one_core and len(_cores()) < 2:
+        parser.error("--one-core needs a system that can hold a process to one of several cores")
     try:
         if chosen.install:
             for name in install():
                 print(f"installed {name}", flush=True)
             print(f"Every peer is in {folder()}.")
             return 0
-        _run(chosen.turns, chosen.rounds)
+        _run(chosen.turns, chosen.rounds, one_core=chosen.one_core)
     except PeerMissing as exc:
         print(exc, file=sys.stderr)
         return 2
     return 0
 
 
-def _run(turns: int, rounds: int) -> None:
+def _cores() -> list[int]:
+    """Those that this process may be held to."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+def _run(turns: int, rounds: int, *, one_core: bool) -> None:
+    core = None
+    if one_core:
+        core, *others = _cores()
+        os.sched_setaffinity(0, others)  # and what it starts
     with ExitStack() as running:
         model = running.enter_context(
             child(
@@ -96,7 +116,7 @@ def _run(turns: int, rounds: int) -> None:
         shop = running.enter_context(child("benchmarks.asgi_server", "benchmarks.sdk_app:app"))
         where = model, f"{shop}/mcp"
         contenders = [
-            running.enter_context(_contender(name, title, python, where))
+            running.enter_context(contender(name, title, python, where, core))
             for name, title, python in _programs()
         ]
         for each in contenders:
@@ -119,7 +139,10 @@ def _programs() -> Iterator[tuple[str, str, str]]:
 
 
 @contextmanager
-def _contender(name: str, title: str, python: str, where: tuple[str, str]) -> Iterator[Contender]:
+def contender(
+    name: str, title: str, python: str, where: tuple[str, str], core: int | None
+) -> Iterator[Contender]:
+    """Its process, while the block lasts; held to one core where one is named."""
     process = subprocess.Popen(
         [python, "-m", f"benchmarks.peers.contenders.{name}", *where],
         stdin=subprocess.PIPE,
@@ -127,6 +150,8 @@ def _contender(name: str, title: str, python: str, where: tuple[str, str]) -> It
         text=True,
         cwd=_ROOT,
     )
+    if core is not None:
+        os.sched_setaffinity(process.pid, [core])  # before it has any thread but its first
     try:
         if process.stdout is None or process.stdout.readline() != "READY\n":
             raise RuntimeError(f"{name} could not begin")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.children import child
+from benchmarks.peers.__main__ import contender
 from benchmarks.tools import ARGUMENTS
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -96,3 +97,28 @@ def test_a_contender_of_the_peers_runs_as_many_turns_as_it_is_told(name: str) ->
     ready, taken = done.stdout.splitlines()
     assert (done.returncode, ready) == (0, "READY")
     assert set(json.loads(taken)) == {"wall", "cpu"}
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system holds no process")
+def test_one_core_is_held_by_a_contender_and_refused_where_there_is_no_other() -> None:
+    core = min(os.sched_getaffinity(0))
+    script = ("--script", "three_calls", "--arguments", json.dumps(ARGUMENTS))
+    with (
+        child("tests.servers.scripted_model", *script) as model,
+        child("benchmarks.asgi_server", "benchmarks.sdk_app:app") as shop,
+        contender("bare_loop", "", sys.executable, (model, f"{shop}/mcp"), core) as held,
+    ):
+        held.run(2)
+        threads = Path(f"/proc/{held.process.pid}/task").iterdir()
+        assert [os.sched_getaffinity(int(each.name)) for each in threads] == [{core}] * 3
+
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.peers", "--one-core"],
+        cwd=PROJECT,
+        preexec_fn=lambda: os.sched_setaffinity(0, [core]),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "one of several cores" in done.stderr

@@ -15,6 +15,7 @@ def main() -> None:
         site.set_up(Path(directory), database_url=os.environ.get("BENCHMARK_DATABASE_URL", ""))
         with site.model_at(where.model):
             site.register(where.mcp)
+            from chat.connections import let_go_of_database
             from chat.engine import run_turn
             from chat.models import ToolCall, Turn
 
@@ -25,6 +26,7 @@ def main() -> None:
                 made = done.tool_calls.filter(status=ToolCall.Status.SUCCEEDED).count()
                 if done.status != Turn.Status.DONE or made != 3:
                     raise RuntimeError(f"a turn ended {done.status}: {done.notice!r}")
+                let_go_of_database()  # a pool has fewer connections than there are threads
 
             serve_in_threads(turn)
 
