@@ -9,7 +9,14 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import IntegrityError, connection, models, transaction
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    IntegrityError,
+    connection,
+    connections,
+    models,
+    transaction,
+)
 from django.test.utils import isolate_apps
 from django.utils import timezone
 
@@ -267,6 +274,26 @@ def test_a_compiled_query_keeps_no_thread_s_connection() -> None:
 
     assert [row.pk for row in found + by_key.rows(pk=turn.pk)] == [turn.pk] * 2
     assert used[0]() is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_only_on_sqlite_a_short_transaction_does_without_cursors_of_djangos(monkeypatch) -> None:
+    turn = a_turn()
+    made = []
+    backend = type(connections[DEFAULT_DB_ALIAS])
+    create_cursor = backend.create_cursor
+
+    def count(self, name=None):
+        made.append(name)
+        return create_cursor(self, name)
+
+    monkeypatch.setattr(backend, "create_cursor", count)
+    with short_transaction():
+        update_rows(Turn, {"id": turn.pk}, {"attempt": 7})
+
+    assert bool(made) == (connection.vendor != "sqlite")
+    turn.refresh_from_db()
+    assert turn.attempt == 7
 
 
 @pytest.mark.django_db(transaction=True)
