@@ -7,7 +7,6 @@ the short ones of a turn that takes longer than SQLite itself.
 import re
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from functools import cache
 from threading import get_ident
 from types import MethodType
@@ -59,16 +58,14 @@ class Statement:
         Raises:
             django.db.Error: as above.
         """
-        if not _is_asked_directly(connection):
-            with closing(self.run(connection, values)) as cursor:
-                return list(cursor.fetchall())
-        sqlite = _own_connection(connection)
+        cursor = self.run(connection, values)
         try:
-            # A cursor that was read to its end holds nothing that would have to be closed.
-            return list(sqlite.execute(self._for_sqlite, values).fetchall())
-        except sqlite3.Error:
+            return list(cursor.fetchall())
+        except sqlite3.Error:  # of SQLite's own cursor; those of Django's raise Django's
             with connection.wrap_database_errors:
                 raise
+        finally:
+            cursor.close()
 
 
 def begin_directly(connection: Any) -> None:

@@ -166,11 +166,7 @@ def _insert_batch(
     """The keys of the rows, as far as they are known now."""
     if len(rows) == 1:
         row = rows[0]
-        values = [getattr(row, name) for name, _ in columns]
-        sent = [
-            value if type(value) is column.plain else column.prepared(value, connection)
-            for value, (_, column) in zip(values, columns, strict=True)
-        ]
+        sent = [column.prepared(getattr(row, name), connection) for name, column in columns]
     else:
         each = [
             _column_values(column, [getattr(row, name) for row in rows], connection)
