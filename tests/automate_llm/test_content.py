@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from dataclasses import asdict
 
 import pytest
 from mcp_types import (
@@ -85,6 +86,13 @@ def test_every_kind_of_block_of_a_real_server_arrives(sdk_server, json_response)
         {"type": "resource_link", "uri": "file:///c", "name": "c", "size": 3},
     ]
     assert MCPClient(settled(server)).execute_tool("tool", {}) == list(result.content)
+
+
+def test_a_results_fields_are_those_of_a_copy_but_no_copy():
+    result = ToolResult(({"type": "text", "text": "a"},), {"rows": [1]}, has_structured=True)
+
+    assert result.as_dict() == asdict(result)
+    assert result.as_dict()["structured"] is result.structured
 
 
 def test_files_part_from_their_result_by_their_hash():

@@ -99,7 +99,9 @@ def test_a_contender_of_the_peers_runs_as_many_turns_as_it_is_told(name: str) ->
     assert set(json.loads(taken)) == {"wall", "cpu"}
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system holds no process")
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="only Linux holds a process to a core"
+)
 def test_one_core_is_held_by_a_contender_and_refused_where_there_is_no_other() -> None:
     core = min(os.sched_getaffinity(0))
     script = ("--script", "three_calls", "--arguments", json.dumps(ARGUMENTS))
@@ -109,8 +111,9 @@ def test_one_core_is_held_by_a_contender_and_refused_where_there_is_no_other() -
         contender("bare_loop", "", sys.executable, (model, f"{shop}/mcp"), core) as held,
     ):
         held.run(2)
-        threads = Path(f"/proc/{held.process.pid}/task").iterdir()
-        assert [os.sched_getaffinity(int(each.name)) for each in threads] == [{core}] * 3
+        threads = [int(each.name) for each in Path(f"/proc/{held.process.pid}/task").iterdir()]
+        assert len(threads) > 1
+        assert all(os.sched_getaffinity(each) == {core} for each in threads)
 
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.peers", "--one-core"],
