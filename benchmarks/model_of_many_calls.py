@@ -3,7 +3,8 @@
 import sys
 import threading
 
-from tests.servers.scripted_model import Reply, Request, ScriptedModel, calls, text
+from tests.servers.scripted_model import ScriptedModel
+from tests.servers.scripted_replies import Reply, Request, calls, text
 
 from .tools import ANSWER, ARGUMENTS
 

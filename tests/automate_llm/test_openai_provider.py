@@ -17,15 +17,8 @@ from automate_llm.providers.base import (
 )
 from automate_llm.providers.openai import openai_provider
 from tests.automate_llm.asking import QUESTION, TOOLS, asking
-from tests.servers.scripted_model import (
-    ScriptedModel,
-    calls,
-    chunk,
-    raw_chunks,
-    silence,
-    status,
-    text,
-)
+from tests.servers.scripted_model import ScriptedModel
+from tests.servers.scripted_replies import calls, chunk, raw_chunks, silence, status, text
 
 SOON = 0.5
 """Seconds within which a cancelled request must have ended."""

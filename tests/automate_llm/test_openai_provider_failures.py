@@ -14,16 +14,8 @@ from automate_llm.providers.openai import OpenAIProvider
 from tests.automate_llm.asking import QUESTION, TOOLS, asking
 from tests.servers.raw import chunk as http_chunk
 from tests.servers.raw import head
-from tests.servers.scripted_model import (
-    ScriptedModel,
-    calls,
-    chunk,
-    event,
-    raw_chunks,
-    silence,
-    status,
-    text,
-)
+from tests.servers.scripted_model import ScriptedModel
+from tests.servers.scripted_replies import calls, chunk, event, raw_chunks, silence, status, text
 
 KEY = "sk-very-secret"
 STREAM = head(headers={"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"})

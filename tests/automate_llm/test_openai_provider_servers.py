@@ -6,14 +6,7 @@ import pytest
 
 from automate_llm.providers.base import Completed, RequestedCall, TextDelta, Usage
 from tests.automate_llm.asking import QUESTION, TOOLS, asking
-from tests.servers.scripted_model import (
-    calls,
-    chunk,
-    raw_chunks,
-    status,
-    text,
-    usage_chunk,
-)
+from tests.servers.scripted_replies import calls, chunk, raw_chunks, status, text, usage_chunk
 
 
 def call(index, call_id=None, name=None, arguments=None, **more):

@@ -25,7 +25,8 @@ from tests.automate_llm.asking import QUESTION
 from tests.servers import tls
 from tests.servers.raw import chunk as http_chunk
 from tests.servers.raw import head
-from tests.servers.scripted_model import ScriptedModel, chunk, event, status, text
+from tests.servers.scripted_model import ScriptedModel
+from tests.servers.scripted_replies import chunk, event, status, text
 
 HEAD = head(headers={"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"})
 SOON = 5

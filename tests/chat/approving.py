@@ -7,7 +7,7 @@ import pytest
 from chat.engine import run_turn
 from chat.models import Approval, Turn
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import calls, text
+from tests.servers.scripted_replies import calls, text
 
 NUMBER = {
     "type": "object",

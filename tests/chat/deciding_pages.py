@@ -11,7 +11,7 @@ from automate.models import MCPTool
 from chat.engine import run_turn
 from chat.models import Approval, ToolCall, Turn
 from chat.waiting import arguments_form
-from tests.servers.scripted_model import calls, text
+from tests.servers.scripted_replies import calls, text
 
 from .deciding import ordering
 from .rows import put

@@ -16,7 +16,7 @@ from chat.held_questions import HeldQuestions
 from chat.models import Question, ToolCall, Turn
 from chat.running import Running
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import calls, text
+from tests.servers.scripted_replies import calls, text
 
 from .test_stopping import until
 

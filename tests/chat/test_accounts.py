@@ -13,7 +13,7 @@ from chat.engine import run_turn
 from chat.models import ToolCall, Turn
 from tests.automate.oauth_making import hold
 from tests.servers.oauth import OAuthServer
-from tests.servers.scripted_model import calls, text
+from tests.servers.scripted_replies import calls, text
 
 pytestmark = pytest.mark.django_db
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from automate.models import MCPTool
 from chat.engine import run_turn
 from chat.models import Approval, Message, Question, ToolCall, ToolGrant, Turn
-from tests.servers.scripted_model import calls, text
+from tests.servers.scripted_replies import calls, text
 
 from .deciding import asking_for_contact, lose, ordering
 from .deciding_pages import approve_it, begin, browser_of, ordered, person

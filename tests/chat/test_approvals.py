@@ -13,7 +13,7 @@ from chat.decisions import AlreadyDecided, approve, deny, revoke
 from chat.models import ToolCall, ToolGrant, Turn, TurnEvent
 from chat.submission import stop_turn
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import calls, text
+from tests.servers.scripted_replies import calls, text
 
 from .approving import NUMBER, approval_of, asked, order, run, statuses, told
 

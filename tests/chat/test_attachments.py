@@ -17,7 +17,7 @@ from chat.engine import run_turn
 from chat.models import Attachment, Conversation, Message, StoredFile, Turn
 from chat.pictures import pixels
 from chat.submission import continue_turn, send_message
-from tests.servers.scripted_model import status, text
+from tests.servers.scripted_replies import status, text
 
 from .rows import put
 

@@ -12,7 +12,7 @@ from chat.models import ToolCall, Turn
 from tests.chat.test_engine import answers_of, finished, tool_messages
 from tests.servers.mcp_sdk import Offer
 from tests.servers.raw import RawConnection
-from tests.servers.scripted_model import calls, text
+from tests.servers.scripted_replies import calls, text
 
 pytestmark = pytest.mark.django_db
 

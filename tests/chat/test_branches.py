@@ -17,7 +17,7 @@ from chat.engine import run_turn
 from chat.models import Conversation, Message, Summary, ToolCall, Turn
 from chat.submission import Said, TurnInProgress, begin_turn, continue_turn, send_message
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import Request, calls, text
+from tests.servers.scripted_replies import Request, calls, text
 
 from .rows import put
 from .strict_api import problems_of

@@ -19,7 +19,7 @@ from chat.engine import run_turn
 from chat.models import DailyUsage, Turn
 from chat.usage import Amount, add_usage
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import calls, chunk, raw_chunks, text, usage_chunk
+from tests.servers.scripted_replies import calls, chunk, raw_chunks, text, usage_chunk
 
 pytestmark = pytest.mark.django_db
 

@@ -16,7 +16,7 @@ from chat.running import cancel
 from chat.submission import continue_turn
 from chat.tokens import CHARACTERS_PER_TOKEN, characters_per_token
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import (
+from tests.servers.scripted_replies import (
     Reply,
     Request,
     calls,

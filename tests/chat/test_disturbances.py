@@ -23,7 +23,7 @@ from chat.recovery import recover_abandoned
 from chat.submission import continue_turn, send_message, stop_turn
 from tests.servers.mcp_sdk import Offer
 from tests.servers.rest import RestServer
-from tests.servers.scripted_model import calls, silence, text, three_calls
+from tests.servers.scripted_replies import calls, silence, text, three_calls
 
 from .rows import let_lease_run_out
 from .test_stopping import until

@@ -12,7 +12,7 @@ from automate.models import MCPServer, MCPTool
 from chat.engine import run_turn
 from chat.models import Message, ToolCall, Turn, TurnEvent
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import Request, calls, raw_chunks, status, text
+from tests.servers.scripted_replies import Request, calls, raw_chunks, status, text
 
 pytestmark = pytest.mark.django_db
 

@@ -29,7 +29,7 @@ from chat.engine import run_turn
 from chat.files import FOLDER, GRACE, CallFile, StoredFile, attach_files, file_storage
 from chat.models import Conversation, ToolCall, Turn
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import calls, text
+from tests.servers.scripted_replies import calls, text
 
 from .hostile import elements
 

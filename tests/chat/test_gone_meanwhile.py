@@ -12,7 +12,7 @@ from chat.answer_writer import AnswerWriter
 from chat.decisions import answer, approve
 from chat.engine import run_turn
 from chat.models import DailyUsage, Question, ToolCall, Turn
-from tests.servers.scripted_model import calls, silence, text
+from tests.servers.scripted_replies import calls, silence, text
 
 from .approving import approval_of, asked, run, statuses
 from .deciding import asking_for_contact

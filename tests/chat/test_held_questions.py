@@ -15,7 +15,7 @@ from chat.models import Question, ToolCall, Turn
 from chat.submission import stop_turn
 from chat.waiting import calls_waiting_for, count_waiting_for, turn_words
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import calls, text
+from tests.servers.scripted_replies import calls, text
 
 from .holding import (
     asked,

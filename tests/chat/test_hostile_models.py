@@ -10,7 +10,7 @@ from chat.context import model_messages
 from chat.engine import run_turn
 from chat.models import ToolCall, Turn
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import calls, chunk, raw_chunks, text, usage_chunk
+from tests.servers.scripted_replies import calls, chunk, raw_chunks, text, usage_chunk
 
 from .strict_api import problems_of
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import Request, calls, text
+from tests.servers.scripted_replies import Request, calls, text
 
 from .test_engine import NUMBER, answers_of, finished, tool_messages
 

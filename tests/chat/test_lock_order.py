@@ -12,7 +12,7 @@ from chat.connections import lasting
 from chat.models import ToolCall, Turn
 from chat.recovery import recover_abandoned
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import calls, silence
+from tests.servers.scripted_replies import calls, silence
 
 from .rows import let_lease_run_out
 

@@ -14,7 +14,7 @@ import pytest
 from chat.engine import run_turn
 from chat.logs import JSONFormatter, TurnFilter, logged_with
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import calls, text
+from tests.servers.scripted_replies import calls, text
 
 pytestmark = pytest.mark.django_db
 

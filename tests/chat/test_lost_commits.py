@@ -20,7 +20,7 @@ from chat.held_questions import DISMISSED, Asked, HeldQuestions
 from chat.models import Approval, DailyUsage, Question, ToolCall, Turn, TurnEvent
 from chat.signals import turn_finished
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import calls, chunk, raw_chunks, status, text
+from tests.servers.scripted_replies import calls, chunk, raw_chunks, status, text
 
 from .deciding import asking_two_things
 

@@ -19,7 +19,7 @@ from chat.engine import run_turn
 from chat.models import Approval, Question, Turn
 from chat.submission import stop_turn
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import calls, text
+from tests.servers.scripted_replies import calls, text
 
 from .holding import nested
 

@@ -22,7 +22,7 @@ from chat.models import Approval, CallRecord, ToolCall, Turn
 from chat.records import shown_arguments
 from chat.recovery import recover_abandoned
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import calls, text
+from tests.servers.scripted_replies import calls, text
 
 from .rows import let_lease_run_out
 from .test_disturbances import elsewhere

@@ -8,7 +8,7 @@ from django.db import InterfaceError
 
 from chat import scribe
 from chat.models import TurnEvent
-from tests.servers.scripted_model import text
+from tests.servers.scripted_replies import text
 
 from .test_stopping import until
 

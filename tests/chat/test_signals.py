@@ -19,7 +19,7 @@ from chat.models import Approval, ToolCall, Turn
 from chat.recovery import recover_abandoned
 from chat.submission import send_message, stop_turn
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import calls, status, text
+from tests.servers.scripted_replies import calls, status, text
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from chat.executors.thread import ThreadExecutor
 from chat.models import Turn
-from tests.servers.scripted_model import silence, text
+from tests.servers.scripted_replies import silence, text
 
 from .test_stopping import until
 

@@ -16,7 +16,7 @@ from chat.models import ToolCall, Turn
 from chat.submission import stop_turn
 from chat.wake_ups import wake_ups
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import calls, silence, text
+from tests.servers.scripted_replies import calls, silence, text
 
 from .strict_api import problems_of
 

@@ -19,7 +19,7 @@ from chat.recovery import recover_abandoned
 from chat.submission import continue_turn
 from tests.servers.mcp_sdk import Offer
 from tests.servers.proxy import Proxy
-from tests.servers.scripted_model import calls, silence, text
+from tests.servers.scripted_replies import calls, silence, text
 from tests.servers.site import Site
 
 from .reading_streams import Browser

@@ -17,7 +17,7 @@ from chat.models import Conversation, Turn
 from chat.submission import send_message
 from chat.sweeping import sweep
 from tests.chat.test_stopping import until
-from tests.servers.scripted_model import silence, text
+from tests.servers.scripted_replies import silence, text
 
 from .rows import put
 

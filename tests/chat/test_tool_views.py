@@ -17,7 +17,7 @@ from chat.left_out import MAX_LEFT_OUT, changed, parsed, scope_of, stored, writt
 from chat.models import Conversation, ToolCall, Turn
 from chat.submission import send_message
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import Request, calls, text
+from tests.servers.scripted_replies import Request, calls, text
 
 from .rows import put
 

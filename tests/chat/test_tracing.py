@@ -25,7 +25,7 @@ from chat.engine import run_turn
 from chat.models import Approval, Turn
 from chat.submission import send_message
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import calls, status, text
+from tests.servers.scripted_replies import calls, status, text
 
 pytestmark = pytest.mark.django_db
 

@@ -12,7 +12,7 @@ from chat.models import Conversation, Turn
 from chat.recovery import recover_abandoned
 from chat.submission import stop_turn
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import calls, silence, text
+from tests.servers.scripted_replies import calls, silence, text
 
 from .rows import let_lease_run_out
 from .test_stopping import until

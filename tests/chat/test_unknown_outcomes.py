@@ -15,7 +15,7 @@ from chat.queueing import queue_turn
 from chat.recovery import recover_abandoned
 from chat.sweeping import sweep
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import calls, text
+from tests.servers.scripted_replies import calls, text
 
 from .rows import let_lease_run_out
 from .test_disturbances import elsewhere

@@ -13,7 +13,7 @@ from chat.executors.upkeep import Upkeep
 from chat.models import Approval, ToolCall
 from chat.sweeping import sweep
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import calls, text
+from tests.servers.scripted_replies import calls, text
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

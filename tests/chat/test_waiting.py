@@ -13,7 +13,7 @@ from chat.models import Approval, ToolCall, Turn
 from chat.submission import TurnInProgress, send_message, stop_turn
 from chat.sweeping import sweep
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import text
+from tests.servers.scripted_replies import text
 
 from .approving import NUMBER, approval_of, asked, order, run, statuses, told
 from .test_stopping import until

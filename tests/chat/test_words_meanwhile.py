@@ -16,7 +16,7 @@ from chat.submission import stop_turn
 from chat.waiting import asked as asked_by
 from tests.servers.mcp_sdk import Offer
 from tests.servers.rest import RestServer
-from tests.servers.scripted_model import calls, text
+from tests.servers.scripted_replies import calls, text
 
 from .approving import approval_of, order, run, statuses
 from .test_disturbances import elsewhere

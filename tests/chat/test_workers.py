@@ -11,7 +11,7 @@ from django.utils import timezone
 from chat.executors.thread import ThreadExecutor
 from chat.models import Turn, Worker
 from chat.sweeping import sweep
-from tests.servers.scripted_model import text
+from tests.servers.scripted_replies import text
 
 from .rows import let_lease_run_out, put
 from .test_stopping import until

@@ -6,7 +6,7 @@ from signal import SIGKILL
 from typing import Any
 
 from tests.chat.strict_api import problems_of
-from tests.servers.scripted_model import Reply, Request, calls, status, text
+from tests.servers.scripted_replies import Reply, Request, calls, status, text
 
 TOOLS = [
     {"name": name, "description": name, "inputSchema": {"type": "object"}}

@@ -5,7 +5,8 @@ from django.contrib.auth import get_user_model
 
 from config.demo.check import CheckFailed, check_one_turn
 from config.demo.model import Model
-from tests.servers.scripted_model import ScriptedModel, calls, status, text
+from tests.servers.scripted_model import ScriptedModel
+from tests.servers.scripted_replies import calls, status, text
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

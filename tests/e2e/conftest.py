@@ -10,7 +10,7 @@ import pytest
 
 from tests.chat.conftest import _no_work_goes_on, executor, model, shop, user  # noqa: F401
 from tests.chat.deciding import ordering
-from tests.servers.scripted_model import calls, text
+from tests.servers.scripted_replies import calls, text
 from tests.servers.site import Site
 
 from .every_page_rows import rows_of_every_page

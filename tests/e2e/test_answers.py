@@ -9,7 +9,7 @@ import pytest
 
 from chat.models import Conversation, ToolCall, Turn
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import calls, text
+from tests.servers.scripted_replies import calls, text
 
 from .conftest import Tabs
 from .test_chat import until, wait_for_answer, words

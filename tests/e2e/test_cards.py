@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import calls, text
+from tests.servers.scripted_replies import calls, text
 
 from .conftest import Tabs
 from .test_chat import until, wait_for_answer, words

@@ -12,7 +12,7 @@ import pytest
 from chat.models import Message, Turn
 from tests.chat.hostile import HOSTILE_TEXTS
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import calls, status, text
+from tests.servers.scripted_replies import calls, status, text
 from tests.servers.site import Site
 
 from .conftest import Tabs

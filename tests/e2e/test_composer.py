@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chat.models import Message, Turn
-from tests.servers.scripted_model import text
+from tests.servers.scripted_replies import text
 
 from .conftest import Tabs, cookies_of
 from .test_chat import wait_for_answer, words

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chat.models import DailyUsage
-from tests.servers.scripted_model import Reply, Request, text
+from tests.servers.scripted_replies import Reply, Request, text
 
 from .conftest import Tabs
 

@@ -14,7 +14,7 @@ from chat.models import Approval, ToolCall, ToolGrant, Turn
 from tests.chat.deciding import (
     ordering,
 )
-from tests.servers.scripted_model import calls, text
+from tests.servers.scripted_replies import calls, text
 from tests.servers.site import Site
 
 from .conftest import MUG, Tabs

@@ -9,7 +9,7 @@ import pytest
 from mcp_types import CallToolResult, ImageContent
 
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import calls, text
+from tests.servers.scripted_replies import calls, text
 
 from .test_chat import wait_for_answer
 

@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 import pytest
 
 from chat.models import Conversation, Message, Turn
-from tests.servers.scripted_model import text
+from tests.servers.scripted_replies import text
 
 from .conftest import Tabs
 from .test_chat import until, wait_for_answer

@@ -15,7 +15,7 @@ from tests.chat.deciding import (
     holding_for_contact,
 )
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import calls, text
+from tests.servers.scripted_replies import calls, text
 
 from .test_chat import until, wait_for_answer, wait_for_card, words
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chat.models import Message
-from tests.servers.scripted_model import text
+from tests.servers.scripted_replies import text
 
 from .test_chat import wait_for_answer, words
 

@@ -8,7 +8,7 @@ import pytest
 from automate.models import MCPTool
 from chat.models import Conversation
 from tests.servers.mcp_sdk import Offer
-from tests.servers.scripted_model import text
+from tests.servers.scripted_replies import text
 
 from .conftest import Tabs
 from .test_chat import until, wait_for_answer, words

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.urls import reverse
 
-from tests.servers.scripted_model import text
+from tests.servers.scripted_replies import text
 
 from .conftest import Tabs
 from .test_chat import until

@@ -18,7 +18,7 @@ from django.utils import timezone
 from chat.models import Turn, Worker
 from chat.submission import send_message
 from tests.servers.raw import RawConnection, RawServer
-from tests.servers.scripted_model import silence, text
+from tests.servers.scripted_replies import silence, text
 
 from .deployment import ROOT, Deployment
 from .kinds import KINDS, Kind

@@ -11,7 +11,7 @@ import pytest
 from automate.models import MCPServer
 from automate.sync import sync_server
 from chat.models import ToolCall, Turn, TurnEvent, Worker
-from tests.servers.scripted_model import Reply, Request, calls, text
+from tests.servers.scripted_replies import Reply, Request, calls, text
 
 from .deployment import Deployment
 from .kinds import KINDS, Kind

@@ -12,7 +12,7 @@ import requests
 from django.test import Client
 
 from chat.models import Turn
-from tests.servers.scripted_model import text
+from tests.servers.scripted_replies import text
 
 from .deployment import ROOT, Deployment
 from .kinds import KINDS, Kind

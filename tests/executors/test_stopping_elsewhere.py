@@ -12,7 +12,7 @@ from automate.sync import sync_server
 from chat.models import ToolCall, Turn
 from chat.submission import stop_turn
 from tests.servers.raw import RawConnection, head
-from tests.servers.scripted_model import calls, chunk, event
+from tests.servers.scripted_replies import calls, chunk, event
 
 from .deployment import Deployment
 from .kinds import KINDS

@@ -29,7 +29,7 @@ from chat.submission import send_message
 from tests.chat.strict_api import problems_of
 from tests.conftest import NO_SKIPS
 from tests.servers.rest import RestServer
-from tests.servers.scripted_model import Reply, Request, calls, status, text
+from tests.servers.scripted_replies import Reply, Request, calls, status, text
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

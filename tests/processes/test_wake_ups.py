@@ -26,7 +26,7 @@ from tests.chat.reading_streams import Browser, Page
 from tests.chat.test_stopping import until
 from tests.chat.test_streams import an_answer, finish
 from tests.servers.redis import RedisServer
-from tests.servers.scripted_model import silence
+from tests.servers.scripted_replies import silence
 from tests.servers.site import Site
 from tests.servers.site_process import SiteProcess
 

@@ -8,7 +8,8 @@ from automate_llm.cancellation import Cancellation
 from automate_llm.providers.base import ModelConfig, ModelRequest
 from automate_llm.providers.openai import OpenAIProvider
 from tests.automate_llm.asking import TOOLS, asking
-from tests.servers.scripted_model import ScriptedModel, silence, three_calls
+from tests.servers.scripted_model import ScriptedModel
+from tests.servers.scripted_replies import silence, three_calls
 
 
 def turn(provider: OpenAIProvider, tools: bytes) -> tuple[list[str], str]:
