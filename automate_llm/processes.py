@@ -193,7 +193,7 @@ class Process:
         with pipe:
             while True:
                 with self._turn:
-                    self._turn.wait_for(lambda: self._queue or self.closing)
+                    self._turn.wait_for(lambda: self._queue or self.closing or self._reaped)
                     if self._reaped or not self._queue:
                         return
                     line = self._queue.popleft()
@@ -217,7 +217,8 @@ class Process:
         with _shared.lock:
             _shared.running.discard(self)
         on_end()
-        self.close()
+        with self._turn:
+            self._turn.notify()  # whoever writes
         self._ended.set()
 
     def _reap(self) -> int:

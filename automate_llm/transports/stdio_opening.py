@@ -65,6 +65,8 @@ def opened(
         try:
             return _probed(channel, exchange)
         except ConnectionFailed:
+            if channel.process.closing:
+                raise
             # Some older servers, the Python SDK's among them, end at a request they do not know.
             channel = Channel(command, on_end)
             return _initialized(channel, exchange)

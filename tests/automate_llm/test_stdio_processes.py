@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from automate_llm import processes
 from automate_llm.exceptions import CallCancelled, ConnectionFailed, DeadlineExceeded
 from automate_llm.mcp_client import MCPClient
 from automate_llm.process_guard import Guard
-from automate_llm.processes import end_processes
+from automate_llm.processes import end_all_processes, end_processes
 from automate_llm.transports import stdio_servers
 from automate_llm.transports.stdio_servers import BackOff
 from automate_llm.values import Connection, StdioCommand
@@ -175,6 +176,20 @@ def test_a_start_that_fails_for_a_reason_of_our_own_keeps_nobody_waiting(
     assert isinstance(error, ConnectionFailed)
     assert not error.may_have_run
     assert value(server, "pid")
+
+
+def test_a_start_that_is_ended_is_not_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "END_SECONDS", 0.1)
+    server = raw("absent", timeout=0.2)
+    failure(server)
+    name = f"automate opens {server.endpoint_url}"
+    [opening] = [each for each in threading.enumerate() if each.name == name]
+
+    end_all_processes()
+
+    # Another one would be asked for a handshake, and be as silent for a minute.
+    opening.join(5)
+    assert not opening.is_alive()
 
 
 def test_a_wait_for_the_start_can_be_stopped() -> None:

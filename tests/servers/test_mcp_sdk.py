@@ -8,6 +8,7 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 
 from .mcp_sdk import Offer, SDKServer
+from .threads import threads_begun
 
 
 def call(server, name, mode="auto", **arguments):
@@ -142,13 +143,13 @@ def test_forgotten_sessions_are_404(sdk_server):
 
 
 def test_it_starts_and_stops_quickly_and_leaves_no_thread():
-    before = set(threading.enumerate())
     began = time.monotonic()
-    with SDKServer(Offer("tool")) as server:
-        call(server, "tool")
-    took = time.monotonic() - began
+    with threads_begun() as left:
+        with SDKServer(Offer("tool")) as server:
+            call(server, "tool")
+        took = time.monotonic() - began
 
-    assert set(threading.enumerate()) <= before  # those of earlier tests may end
+        assert not left()
     assert took < 2
 
 

@@ -1,10 +1,10 @@
 import itertools
-import threading
 
 import pytest
 import requests
 
 from .raw import RawServer, chunk, head
+from .threads import threads_begun
 
 
 def test_a_script_answers_each_request_of_a_connection(raw_server):
@@ -56,23 +56,23 @@ def test_an_endless_answer_ends_with_the_server(pause):
         connection.send(head(headers={"Transfer-Encoding": "chunked"}))
         connection.drip(itertools.repeat(chunk(b"more")), pause)
 
-    before = set(threading.enumerate())
-    server = RawServer(script)
-    with requests.get(server.url, timeout=5, stream=True) as answer:
-        assert next(answer.iter_content(4)) == b"more"
-        server.stop()
+    with threads_begun() as left:
+        server = RawServer(script)
+        with requests.get(server.url, timeout=5, stream=True) as answer:
+            assert next(answer.iter_content(4)) == b"more"
+            server.stop()
 
-    assert set(threading.enumerate()) <= before  # those of earlier tests may end
+        assert not left()
 
 
 def test_silence_ends_with_the_server():
-    before = set(threading.enumerate())
-    server = RawServer(lambda connection: connection.wait_for_end())
-    with pytest.raises(requests.ReadTimeout):
-        requests.get(server.url, timeout=0.05)
-    server.stop()
+    with threads_begun() as left:
+        server = RawServer(lambda connection: connection.wait_for_end())
+        with pytest.raises(requests.ReadTimeout):
+            requests.get(server.url, timeout=0.05)
+        server.stop()
 
-    assert set(threading.enumerate()) <= before  # those of earlier tests may end
+        assert not left()
 
 
 def test_a_script_that_fails_fails_its_test():

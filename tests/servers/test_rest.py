@@ -4,6 +4,7 @@ import pytest
 import requests
 
 from .rest import Refusal, RestServer
+from .threads import threads_begun
 
 TOOLS = [{"name": "add", "description": "Adds.", "inputSchema": {"type": "object"}}]
 
@@ -54,12 +55,11 @@ def test_every_request_can_be_refused(rest_server):
 
 
 def test_it_stops_with_a_kept_connection_and_leaves_no_thread():
-    before = set(threading.enumerate())
-    with RestServer(TOOLS) as server, requests.Session() as session:
+    with threads_begun() as left, RestServer(TOOLS) as server, requests.Session() as session:
         session.get(f"{server.url}/tools", timeout=5)
         server.stop()
 
-        assert set(threading.enumerate()) <= before  # those of earlier tests may end
+        assert not left()
 
 
 def test_it_stops_while_a_call_is_under_way():

@@ -10,6 +10,7 @@ from automate_llm.providers.openai import OpenAIProvider
 from tests.automate_llm.asking import TOOLS, asking
 from tests.servers.scripted_model import ScriptedModel
 from tests.servers.scripted_replies import silence, three_calls
+from tests.servers.threads import threads_begun
 
 
 def turn(provider: OpenAIProvider, tools: bytes) -> tuple[list[str], str]:
@@ -52,12 +53,12 @@ def test_a_child_process_says_where_it_listens_and_ends_when_told_to():
 
 
 def test_stopping_ends_every_thread_even_in_the_middle_of_a_reply():
-    before = set(threading.enumerate())
-    model = ScriptedModel([silence(threading.Event())]).start()
-    with socket.create_connection(urlsplit(model.base_url).netloc.split(":")) as client:
-        client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}")
-        assert model.arrived.acquire(timeout=5)
-        model.stop()
+    with threads_begun() as left:
+        model = ScriptedModel([silence(threading.Event())]).start()
+        with socket.create_connection(urlsplit(model.base_url).netloc.split(":")) as client:
+            client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}")
+            assert model.arrived.acquire(timeout=5)
+            model.stop()
 
-        assert client.recv(1) == b""
-        assert set(threading.enumerate()) <= before
+            assert client.recv(1) == b""
+            assert not left()
