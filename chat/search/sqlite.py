@@ -33,11 +33,16 @@ _TABLES = {
     MESSAGES: f"content, content='{_MESSAGE}', content_rowid='id', {_OPTIONS}",
     TITLES: f"conversation, title, {_OPTIONS}",
 }
+# A round of tools alone has a message without a word.
+_HAD_WORDS, _HAS_WORDS = "WHEN old.content <> ''", "WHEN new.content <> ''"
 _TRIGGERS = {
-    f"{MESSAGES}_new": f"AFTER INSERT ON {_MESSAGE} BEGIN {_NEW_MESSAGE} END",
-    f"{MESSAGES}_old": f"AFTER DELETE ON {_MESSAGE} BEGIN {_OLD_MESSAGE} END",
-    f"{MESSAGES}_changed": (
-        f"AFTER UPDATE OF id, content ON {_MESSAGE} BEGIN {_OLD_MESSAGE} {_NEW_MESSAGE} END"
+    f"{MESSAGES}_insert": f"AFTER INSERT ON {_MESSAGE} {_HAS_WORDS} BEGIN {_NEW_MESSAGE} END",
+    f"{MESSAGES}_delete": f"AFTER DELETE ON {_MESSAGE} {_HAD_WORDS} BEGIN {_OLD_MESSAGE} END",
+    f"{MESSAGES}_before_update": (
+        f"BEFORE UPDATE OF id, content ON {_MESSAGE} {_HAD_WORDS} BEGIN {_OLD_MESSAGE} END"
+    ),
+    f"{MESSAGES}_after_update": (
+        f"AFTER UPDATE OF id, content ON {_MESSAGE} {_HAS_WORDS} BEGIN {_NEW_MESSAGE} END"
     ),
     f"{TITLES}_new": f"AFTER INSERT ON {_TALK} BEGIN {_NEW_TITLE} END",
     f"{TITLES}_old": f"AFTER DELETE ON {_TALK} BEGIN {_OLD_TITLE} END",
@@ -108,20 +113,27 @@ def keep_index(using: str, **kwargs: Any) -> None:
     if not has_index(connection):
         return
     with transaction.atomic(using=using), connection.cursor() as cursor:
-        cursor.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'trigger')")
-        there = {name for (name,) in cursor}
-        if not {_MESSAGE, _TALK} <= there:  # migrated back to nothing
+        cursor.execute("SELECT name, type FROM sqlite_master WHERE type IN ('table', 'trigger')")
+        there = dict(cursor.fetchall())
+        if not {_MESSAGE, _TALK} <= there.keys():  # migrated back to nothing
             for table in _TABLES:
                 cursor.execute(f"DROP TABLE IF EXISTS {table}")
-        elif not {*_TABLES, *_TRIGGERS} <= there:
-            _make(cursor)
+        elif not {*_TABLES, *_TRIGGERS} <= there.keys():
+            _make(cursor, [name for name in there if there[name] == "trigger"])
 
 
-def _make(cursor: Any) -> None:
+def _make(cursor: Any, triggers: list[str]) -> None:
+    for name in triggers:
+        if name.startswith((f"{MESSAGES}_", f"{TITLES}_")):  # of an earlier version too
+            cursor.execute(f"DROP TRIGGER {name}")
     for name, columns in _TABLES.items():
         cursor.execute(f"CREATE VIRTUAL TABLE IF NOT EXISTS {name} USING fts5({columns})")
     for name, trigger in _TRIGGERS.items():
-        cursor.execute(f"CREATE TRIGGER IF NOT EXISTS {name} {trigger}")
-    cursor.execute(f"INSERT INTO {MESSAGES} ({MESSAGES}) VALUES ('rebuild')")
+        cursor.execute(f"CREATE TRIGGER {name} {trigger}")
+    cursor.execute(f"INSERT INTO {MESSAGES} ({MESSAGES}) VALUES ('delete-all')")
+    cursor.execute(
+        f"INSERT INTO {MESSAGES} (rowid, content) "  # noqa: S608 # own names
+        f"SELECT id, content FROM {_MESSAGE} WHERE content <> ''"
+    )
     cursor.execute(f"DELETE FROM {TITLES}")
     cursor.execute(f"INSERT INTO {TITLES} (conversation, title) SELECT id, title FROM {_TALK}")
