@@ -66,12 +66,12 @@ def register(address: str) -> None:
         raise RuntimeError(error)
 
 
-def asked_turn(text: str = "How many blue mugs are in stock?") -> "Turn":
+def asked_turn(text: str = "How many blue mugs are in stock?", asks: Any = None) -> "Turn":
     """A new conversation with a message that waits for its answer."""
     from automate.databases import short_transaction
     from chat.models import Conversation, Message, Turn
 
-    asks = person()
+    asks = asks or person()
     with short_transaction():
         conversation = Conversation.objects.create(user=asks)
         turn = Turn.objects.create(conversation=conversation)

@@ -64,12 +64,14 @@ async def serve(turn: Callable[[], Awaitable[None]]) -> None:
         _say(wall=time.perf_counter() - wall, cpu=time.process_time() - cpu)
 
 
-def serve_in_threads(turn: Callable[[], None]) -> None:
-    """Run turns in threads."""
+def serve_in_threads(turn: Callable[[], None], check: Callable[[], None] = lambda: None) -> None:
+    """Run turns in threads; `check` looks at what a round has stored, once its time was taken."""
     with ThreadPoolExecutor(CONCURRENCY) as pool:
         _say()
         for line in sys.stdin:
             wall, cpu = time.perf_counter(), time.process_time()
             for done in [pool.submit(turn) for _ in range(int(line))]:
                 done.result()
-            _say(wall=time.perf_counter() - wall, cpu=time.process_time() - cpu)
+            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+            check()
+            _say(wall=wall, cpu=cpu)
