@@ -69,13 +69,14 @@ def register(address: str) -> None:
 def asked_turn(text: str = "How many blue mugs are in stock?", asks: Any = None) -> "Turn":
     """A new conversation with a message that waits for its answer."""
     from automate.databases import short_transaction
-    from chat.models import Conversation, Message, Turn
+    from automate.statements import insert_rows
+    from chat.models import Conversation, Turn
+    from chat.submission import Said
 
-    asks = asks or person()
+    conversation = Conversation(user=asks or person())
+    turn = Turn(conversation=conversation)
     with short_transaction():
-        conversation = Conversation.objects.create(user=asks)
-        turn = Turn.objects.create(conversation=conversation)
-        Message.objects.create(
-            conversation=conversation, turn=turn, role=Message.Role.USER, content=text
-        )
+        insert_rows([conversation])
+        turn.insert()
+        Said(text).store(turn)
     return turn

@@ -15,6 +15,7 @@ from django.utils.translation import ngettext
 from automate.conf import conf
 from automate.databases import short_transaction
 from automate.policy import Scope
+from automate.statements import insert_rows
 
 from .attachments import Checked, Upload, attach, checked, store_bytes
 from .events import EventLog
@@ -51,9 +52,10 @@ class Said:
 
     def store(self, turn: Turn) -> None:
         """Make it the message that this turn answers. Belongs in a transaction."""
-        message = Message.objects.create(
+        message = Message(
             conversation=turn.conversation, turn=turn, role=Message.Role.USER, content=self.text
         )
+        insert_rows([message])
         self.attach(message)
         if self.left_out is not None:
             conversation = Conversation.objects.filter(pk=turn.conversation_id)
@@ -182,7 +184,8 @@ def _sent_before(user: Any, submission: UUID) -> Turn | None:
 
 
 def _begin_conversation(user: Any, submission: UUID, title: str, said: Said, model: str) -> Turn:
-    conversation = Conversation.objects.create(user=user, title=title)
+    conversation = Conversation(user=user, title=title)
+    insert_rows([conversation])
     return _begin(conversation, submission, None, said, model)
 
 
@@ -194,16 +197,17 @@ def _begin(
     model: str,
     **fields: Any,
 ) -> Turn:
+    turn = Turn(
+        conversation=conversation,
+        submission=submission,
+        parent=parent,
+        model=model,
+        trace_parent=tracer(conf()).trace_parent(),
+        **fields,
+    )
     try:
         with transaction.atomic():
-            turn = Turn.objects.create(
-                conversation=conversation,
-                submission=submission,
-                parent=parent,
-                model=model,
-                trace_parent=tracer(conf()).trace_parent(),
-                **fields,
-            )
+            turn.insert()
     except IntegrityError:
         raise TurnInProgress(in_progress(conversation)) from None
     if said is not None:

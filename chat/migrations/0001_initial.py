@@ -304,7 +304,10 @@ class Migration(migrations.Migration):
                         help_text="Keys of the `servers` and `tools` that its person does not want here.",
                     ),
                 ),
-                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, verbose_name="created"),
+                ),
                 (
                     "updated_at",
                     models.DateTimeField(default=django.utils.timezone.now, verbose_name="updated"),

@@ -75,7 +75,7 @@ class Conversation(models.Model):
         editable=False,
         help_text=_("Keys of the `servers` and `tools` that its person does not want here."),
     )
-    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
     updated_at = models.DateTimeField(_("updated"), default=timezone.now)
     pinned_at = models.DateTimeField(
         _("pinned"), null=True, blank=True, help_text=_("Since when it stands first in the list.")

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from automate.conf import conf
-from automate.statements import Plus, update_rows
+from automate.statements import Plus, insert_rows, update_rows
 from chat.clock import database_now
 
 from .conversations import Conversation
@@ -245,7 +245,7 @@ class Turn(models.Model):
             ValueError: the state of a stored turn would be overwritten.
         """
         if self._state.adding:
-            self.occupies = None if self.finished else self.conversation_id
+            self._occupy()
         elif update_fields is None or "status" in update_fields:
             raise ValueError("A turn's status changes by its transitions; name update_fields.")
         super().save(
@@ -254,6 +254,14 @@ class Turn(models.Model):
             using=using,
             update_fields=update_fields,
         )
+
+    def insert(self) -> None:
+        """Store a new turn, as `save` does, in less than half its time."""
+        self._occupy()
+        insert_rows([self])
+
+    def _occupy(self) -> None:
+        self.occupies = None if self.finished else self.conversation_id
 
     @property
     def finished(self) -> bool:
