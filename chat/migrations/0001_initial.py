@@ -343,6 +343,7 @@ class Migration(migrations.Migration):
                 (
                     "user",
                     models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="conversations",
                         to=settings.AUTH_USER_MODEL,
@@ -802,6 +803,7 @@ class Migration(migrations.Migration):
                 (
                     "message",
                     models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="tool_calls",
                         to="automate_chat.message",
@@ -1479,7 +1481,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="turn",
-            index=models.Index(fields=["status", "lease_until"], name="chat_turn_lease"),
+            index=models.Index(fields=["status"], name="chat_turn_status"),
         ),
         migrations.AddConstraint(
             model_name="turn",

@@ -96,7 +96,9 @@ class ToolCall(models.Model):
     """Where each state may lead; the others are final."""
 
     turn = models.ForeignKey(Turn, on_delete=models.CASCADE, related_name="tool_calls")
-    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="tool_calls")
+    message = models.ForeignKey(
+        Message, on_delete=models.CASCADE, related_name="tool_calls", db_index=False
+    )
     tool = models.ForeignKey(
         MCPTool, on_delete=models.SET_NULL, null=True, blank=True, related_name="calls"
     )

@@ -226,7 +226,9 @@ class Turn(models.Model):
                 name="chat_turn_occupies_while_unfinished",
             ),
         ]
-        indexes = [models.Index(fields=["status", "lease_until"], name="chat_turn_lease")]
+        # Of running turns there are few. With their leases in it, each renewal would change this
+        # index, and PostgreSQL then writes all eight of a row anew.
+        indexes = [models.Index(fields=["status"], name="chat_turn_status")]
 
     def __str__(self) -> str:
         return f"{self.get_status_display()} ({self.pk})"

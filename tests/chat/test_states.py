@@ -310,3 +310,12 @@ def test_the_state_of_a_stored_row_is_not_overwritten(user: Any) -> None:
         turn.save()
     with pytest.raises(ValueError, match="transitions"):
         turn.save(update_fields=["status"])
+
+
+def test_a_turn_that_goes_on_moves_in_no_index() -> None:
+    renewed = {"lease_until", *Turn()._used()}
+    indexed = {name for index in Turn._meta.indexes for name in index.fields}
+    indexed |= {field.name for field in Turn._meta.fields if field.db_index or field.unique}
+
+    assert "status" in indexed
+    assert renewed.isdisjoint(indexed)
