@@ -111,15 +111,15 @@ def test_an_index_that_lost_its_triggers_is_made_whole_by_migrate(user: Any) -> 
     assert found(user, "giraffe") == ["Talk"]
 
 
-@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="others keep no index of their own")
 def test_an_index_of_an_earlier_version_is_made_anew_by_migrate(user: Any) -> None:
     words, messages = "automate_chat_message_words", "automate_chat_message"
-    with connection.cursor() as cursor:
-        cursor.execute(f"DROP TRIGGER {words}_after_update")
-        cursor.execute(
-            f"CREATE TRIGGER {words}_new AFTER INSERT ON {messages} BEGIN "
-            f"INSERT INTO {words} (rowid, content) VALUES (new.id, new.content); END"
-        )
+    if connection.vendor == "sqlite":  # others keep their indices themselves
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP TRIGGER {words}_after_update")
+            cursor.execute(
+                f"CREATE TRIGGER {words}_new AFTER INSERT ON {messages} BEGIN "
+                f"INSERT INTO {words} (rowid, content) VALUES (new.id, new.content); END"
+            )
     turn = a_turn(user, "Talk", "zebra")
     turn.messages.update(content="")
 
@@ -128,35 +128,36 @@ def test_an_index_of_an_earlier_version_is_made_anew_by_migrate(user: Any) -> No
     assert found(user, "zebra") == []
     turn.messages.update(content="giraffe")
     assert found(user, "giraffe") == ["Talk"]
-    assert is_sound() == [("ok",)]
+    expect_soundness()
 
 
-@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="others keep no index of their own")
 def test_messages_without_a_word_are_no_part_of_the_index(user: Any) -> None:
     message = a_turn(user, "Talk", "").messages.get(role=Message.Role.ASSISTANT)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT id FROM automate_chat_message_words_docsize")
-        assert (message.pk,) not in cursor.fetchall()
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT id FROM automate_chat_message_words_docsize")
+            assert (message.pk,) not in cursor.fetchall()
 
     for content in ("zebra", "", "", "giraffe", "lion", ""):
         Message.objects.filter(pk=message.pk).update(content=content)
-        assert found(user, "zebra") + found(user, "lion") == ["Talk"] * (
-            content in {"zebra", "lion"}
-        )
-        assert is_sound() == [("ok",)]
+        there = {word for word in ("zebra", "giraffe", "lion") if found(user, word)}
+        assert there == {content} - {""}
+        expect_soundness()
     message.delete()
-    assert is_sound() == [("ok",)]
+    expect_soundness()
 
 
-def is_sound() -> list[tuple[str]]:
-    """What SQLite says of the whole file, its indices of words included."""
+def expect_soundness() -> None:
+    """Have SQLite look at the whole file, and its index of words say that it counts right."""
+    if connection.vendor != "sqlite":
+        return
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO automate_chat_message_words (automate_chat_message_words) "
             "VALUES ('integrity-check')"
         )
         cursor.execute("PRAGMA integrity_check")
-        return list(cursor.fetchall())
+        assert list(cursor.fetchall()) == [("ok",)]
 
 
 def test_the_best_place_comes_first_and_leads_to_its_message(person: Client, user: Any) -> None:
