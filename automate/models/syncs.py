@@ -50,11 +50,13 @@ class ServerSyncQuerySet(models.QuerySet["ServerSync"]):
 
     def finish(self, server: MCPServer, claim: str, summary: str, *, failed: bool) -> int:
         """The sync that this claim holds is over."""
-        return self.filter(server=server, claim=claim).update(
+        return self.filter(
+            server=server, claim=claim
+        ).update(
             status=ServerSync.Status.FAILED if failed else ServerSync.Status.DONE,
             claim="",
             lease_until=None,
-            finished_at=Now(),
+            finished_at=timezone.now(),  # the clock of `last_synced`, which it is compared with
             summary=summary[:500],
         )
 

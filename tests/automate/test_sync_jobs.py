@@ -165,6 +165,18 @@ def test_a_failed_sync_says_why_and_counts_until_one_goes_well(
 
 
 @pytest.mark.django_db
+def test_a_databases_clock_that_is_slow_hides_no_sync(
+    admin_client: Client, server: MCPServer, at_once: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: now() + timedelta(minutes=1))
+
+    at_once(act, admin_client, "sync_tools", server)
+
+    assert "Done, " in states(admin_client, server)
+
+
+@pytest.mark.django_db
 def test_what_the_last_change_brought_is_kept_bounded_and_shown_with_links(
     admin_client: Client,
     server: MCPServer,
