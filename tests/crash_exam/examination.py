@@ -16,7 +16,7 @@ from django.utils import timezone
 from automate.conf import conf
 from chat.models import Approval, ToolCall, Turn
 
-from .moments import count_file
+from .moments import count_file, over_file
 from .nursery import Nursery
 from .peers import Peers
 from .rules import Seen, faults_of
@@ -80,6 +80,7 @@ class Examination:
         order = {"submission": str(submission), "role": role, "die_at": die_at}
         self._order_file.write_text(json.dumps(order))
         count_file(self._order_file).write_bytes(b"")
+        over_file(self._order_file).unlink(missing_ok=True)
         self._peers.victim = self._worker.pid if role == "call" else 0
         self._result.turns += 1
         died = self._sent(sentence, submission) is None
@@ -99,14 +100,23 @@ class Examination:
             elif turn.finished:
                 break
             time.sleep(0.01)
-        if role == "worker" and not died and self._moments() >= die_at:
-            # It died after the last commit: the turn was over sooner than the death was known.
-            died = self._worker.heard_of_death()
-            self._restart()
+        if role == "worker" and not died:
+            died = self._died_after_its_last_commit()
         faults = faults_of(Turn.objects.get(submission=submission), seen, self._peers.effects)
         self._result.faults += [f"{sentence}: {fault}" for fault in faults]
         self._result.died += died
         return died
+
+    def _died_after_its_last_commit(self) -> bool:
+        """The turn is over sooner than its process has passed the moment behind that commit."""
+        end = time.monotonic() + SECONDS_TO_SETTLE
+        while not over_file(self._order_file).exists():
+            if self._worker.has_died():
+                self._restart()
+                return True
+            assert time.monotonic() < end, "the worker neither died nor came to an end"
+            time.sleep(0.01)
+        return False
 
     def _moments(self) -> int:
         return count_file(self._order_file).stat().st_size

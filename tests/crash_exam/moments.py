@@ -31,6 +31,11 @@ def count_file(order_file: Path) -> Path:
     return order_file.with_suffix(".moments")
 
 
+def over_file(order_file: Path) -> Path:
+    """Is there once a process has come to the end of an order, alive."""
+    return order_file.with_suffix(".over")
+
+
 @contextmanager
 def counted(role: str, submission: UUID) -> Iterator[None]:
     """Count the moments of the block, where the order is for this turn and role."""
@@ -41,6 +46,7 @@ def counted(role: str, submission: UUID) -> Iterator[None]:
         return
     from chat import scribe  # the names above are read before Django is set up
 
+    over_file(order_file).unlink(missing_ok=True)  # an earlier run of the turn made it
     moments = _Moments(count_file(order_file), order["die_at"])
     commit = connection._commit
 
@@ -60,6 +66,7 @@ def counted(role: str, submission: UUID) -> Iterator[None]:
         connection._commit = commit
         scribe._insert = insert
         moments.close()
+        over_file(order_file).touch()
 
 
 _NO_WRITES = ("SELECT", "SAVEPOINT", "BEGIN")

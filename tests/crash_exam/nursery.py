@@ -75,12 +75,6 @@ class Nursery:
         self.pid = 0
         return True
 
-    def heard_of_death(self) -> bool:
-        """True, once the process that there was is gone."""
-        assert "died" in self._heard(), "the process lives"
-        self.pid = 0
-        return True
-
     def _write(self, order: dict[str, Any]) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
