@@ -3,6 +3,6 @@
 from automate.conf import conf
 
 if conf().EXECUTOR == "celery":
-    from .executors import celery  # noqa: F401
+    from .executors import celery  # noqa: F401  its tasks
 elif conf().EXECUTOR == "tasks":
-    from .executors import tasks  # noqa: F401
+    from .executors import tasks  # noqa: F401  its task

@@ -77,7 +77,7 @@ def used_on(day: date, user_id: Any, *, by_all: bool) -> tuple[Used, Used]:
     with connection.cursor() as cursor:
         # Only names of our own and placeholders are put together here.
         cursor.execute(
-            f"SELECT SUM(({tokens}) * {is_own}), SUM({cost} * {is_own}), "  # noqa: S608
+            f"SELECT SUM(({tokens}) * {is_own}), SUM({cost} * {is_own}), "  # noqa: S608 # own names
             f"SUM({tokens}), SUM({cost}) FROM {table.name} WHERE {where}",
             values,
         )

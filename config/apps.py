@@ -12,4 +12,4 @@ class SiteConfig(AppConfig):
     def ready(self) -> None:
         """Have the web process know the Celery app; `check` says so where Celery is missing."""
         if settings.AUTOMATE.get("EXECUTOR") == "celery" and find_spec("celery"):
-            from . import celery  # noqa: F401
+            from . import celery  # noqa: F401  its app

@@ -96,7 +96,7 @@ class _Tree:
         for reference in references:
             children += self._followed(reference, depth, followed)
         if children:
-            parts.append(format_html("<ul>{}</ul>", mark_safe("".join(children))))  # noqa: S308
+            parts.append(format_html("<ul>{}</ul>", mark_safe("".join(children))))  # noqa: S308  so is each of these
         return mark_safe("".join(parts))  # noqa: S308  each part is escaped
 
     def _followed(

@@ -50,13 +50,13 @@ class ServerSyncQuerySet(models.QuerySet["ServerSync"]):
 
     def finish(self, server: MCPServer, claim: str, summary: str, *, failed: bool) -> int:
         """The sync that this claim holds is over."""
-        return self.filter(
-            server=server, claim=claim
-        ).update(
+        # By the clock of the server's `last_synced`, with which the end is compared.
+        finished = timezone.now()
+        return self.filter(server=server, claim=claim).update(
             status=ServerSync.Status.FAILED if failed else ServerSync.Status.DONE,
             claim="",
             lease_until=None,
-            finished_at=timezone.now(),  # the clock of `last_synced`, which it is compared with
+            finished_at=finished,
             summary=summary[:500],
         )
 

@@ -72,7 +72,7 @@ class OAuthAuthenticator:
         if token.access_token not in self._given_out:
             self._given_out.append(token.access_token)
         headers = {"Authorization": f"{token.token_type} {token.access_token}"}
-        if token.token_type == "DPoP":  # noqa: S105
+        if token.token_type == "DPoP":  # noqa: S105  a kind of token
             headers["DPoP"] = dpop_proof(
                 token.binding.dpop_key,
                 method,

@@ -9,7 +9,7 @@ _MAX_HEADER_CHARACTERS = 8_192
 _MAX_SCOPES = 100
 _MAX_SCOPE_CHARACTERS = 256
 
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105  a pattern
 _PART = re.compile(
     rf'(?P<name>{_TOKEN})\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s,"]+))'
     rf"|(?P<scheme>{_TOKEN})"

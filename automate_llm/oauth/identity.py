@@ -17,7 +17,7 @@ from .failures import refusal
 from .values import Client, OAuthConfig
 
 _EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
-_ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105
+_ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105  a kind of token
 _ID_JAG = "urn:ietf:params:oauth:token-type:id-jag"
 
 

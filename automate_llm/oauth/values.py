@@ -143,7 +143,7 @@ class Token:
 
     access_token: str = field(repr=False)
     binding: Binding
-    token_type: Literal["Bearer", "DPoP"] = "Bearer"  # noqa: S105
+    token_type: Literal["Bearer", "DPoP"] = "Bearer"  # noqa: S105  a kind of token
     refresh_token: str = field(default="", repr=False)
     expires_at: float | None = None
     scopes: tuple[str, ...] = ()

@@ -38,7 +38,7 @@ def pause_before_retry(error: APIError, attempt: int) -> float | None:
     A server that took the request and stayed silent is not asked again: it may still be at
     work, and a second request would only slow it down.
     """
-    pause: float = min(0.5 * 2.0**attempt, 8.0) * random.uniform(0.75, 1.0)  # noqa: S311
+    pause: float = min(0.5 * 2.0**attempt, 8.0) * random.uniform(0.75, 1.0)  # noqa: S311  no secret
     if isinstance(error, APITimeoutError):
         return pause if isinstance(error.__cause__, httpx2.ConnectTimeout) else None
     if isinstance(error, APIConnectionError):

@@ -227,7 +227,7 @@ class Turn(models.Model):
             ),
         ]
         # Of running turns there are few. With their leases in it, each renewal would change this
-        # index, and PostgreSQL then writes all eight of a row anew.
+        # index, and PostgreSQL then writes all seven of a row anew.
         indexes = [models.Index(fields=["status"], name="chat_turn_status")]
 
     def __str__(self) -> str:
@@ -258,7 +258,7 @@ class Turn(models.Model):
         )
 
     def insert(self) -> None:
-        """Store a new turn, as `save` does, in less than half its time."""
+        """Store a new turn in less than half the time of `save`, without Django's signals."""
         self._occupy()
         insert_rows([self])
 

@@ -33,7 +33,8 @@ _TABLES = {
     MESSAGES: f"content, content='{_MESSAGE}', content_rowid='id', {_OPTIONS}",
     TITLES: f"conversation, title, {_OPTIONS}",
 }
-# A round of tools alone has a message without a word.
+# A round of tools alone has a message without a word. Who changes a trigger gives it another name:
+# by the names, `migrate` sees that an index was made by an earlier version.
 _HAD_WORDS, _HAS_WORDS = "WHEN old.content <> ''", "WHEN new.content <> ''"
 _TRIGGERS = {
     f"{MESSAGES}_insert": f"AFTER INSERT ON {_MESSAGE} {_HAS_WORDS} BEGIN {_NEW_MESSAGE} END",

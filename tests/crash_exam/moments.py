@@ -95,9 +95,7 @@ class _Moments:
     def statement(
         self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
     ) -> Any:
-        if context["connection"].in_atomic_block or sql.startswith(
-            ("SELECT", "SAVEPOINT", "BEGIN")
-        ):
+        if context["connection"].in_atomic_block or sql.startswith(_NO_WRITES):
             return execute(sql, params, many, context)
         return self.around(execute, sql, params, many, context)
 
